@@ -1,0 +1,58 @@
+# What a developer does here. Each target sets up what it needs first, and a set-up that is already there costs nothing.
+#
+#   PYTHON=/path/to/python3   the Python that makes .venv (default: the newest of 3.13 … 3.11 on the PATH, else python3)
+#   ARGS="…"                  arguments for `make run`, `make test` and `make bench`
+
+.DEFAULT_GOAL := help
+.PHONY: help env run test lint bench lock clean dev-env test-tools js-packages
+
+# Downloads are kept in one place outside the clone, so that a fresh clone is quick and one `rm` takes them away.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ferryman
+export PIP_CACHE_DIR ?= $(CACHE)/pip
+export UV_CACHE_DIR ?= $(CACHE)/uv
+export npm_config_cache ?= $(CACHE)/npm
+
+# Either one would bring packages of the machine into our environment.
+unexport PYTHONPATH PYTHONHOME
+
+# The programs that the tests start, beside Python and Node.
+TEST_TOOLS := curl chromium
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
+
+env: dev-env ## make .venv, with everything a developer needs
+
+run: ## start Ferryman on embedded defaults (ARGS="--port 9000 --data DIR")
+	@scripts/env run
+	@exec .venv/bin/ferryman serve $(ARGS)
+
+test: lint test-tools ## every check and every test (ARGS="-k name" chooses among the tests)
+	.venv/bin/pytest $(ARGS)
+
+lint: dev-env js-packages ## style, types, import contract, types of the JavaScript
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	client_js/node_modules/.bin/tsc -p client_js
+
+bench: dev-env ## measure Ferryman beside other servers
+	.venv/bin/python -m bench $(ARGS)
+
+lock: dev-env ## write the lock files anew (ARGS="--upgrade" takes newer versions)
+	scripts/lock $(ARGS)
+
+clean: ## remove what these targets made here; uploads in ./data and the downloads cache stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf client_js/node_modules tests/e2e/node_modules
+	find . -path ./data -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev-env:
+	@scripts/env dev
+
+test-tools:
+	@scripts/tools $(TEST_TOOLS)
+
+js-packages:
+	@scripts/js-packages
