@@ -1,0 +1,1 @@
+"""The upload protocols without I/O: requests in, decisions out."""
