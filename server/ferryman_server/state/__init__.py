@@ -1,0 +1,1 @@
+"""What is true about each upload, committed in transactions: the contract and its backends."""

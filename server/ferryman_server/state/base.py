@@ -1,0 +1,113 @@
+"""The repository of uploads: what is true about each of them, committed in transactions.
+
+The contract, for every implementation:
+
+- A method that returns has committed durably, unless it says otherwise; one that raises has changed nothing.
+- Writers hold a :class:`Lease`. Every write is refused with :class:`Fenced` when a newer lease exists.
+- Implementations translate their driver's exceptions to :class:`StateError` at the edge.
+- The caller validates: the repository stores what it is given (but the schema's CHECKs guard its shape).
+- Every method is a coroutine to be awaited on the server's event loop; none blocks it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ferryman_protocol.digest_fields import Digests
+from ferryman_protocol.model import Upload
+
+
+class StateError(Exception):
+    """The state could not be read or written (disk full, database locked or damaged): answered with 503."""
+
+
+class Fenced(Exception):
+    """The lease this write was made under has been passed on: the writer must stop without touching anything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One upload's row: the protocol's view of it, and what only the server needs."""
+
+    upload: Upload
+    crc64: int = 0  # CRC64/NVME of the committed bytes [0, offset)
+    fence: int = 0  # the fence of the last lease that wrote
+    adoptable: bool = True  # after a kill, bytes beyond the offset may be adopted (False: coded or checksummed request)
+    created_at: float = 0.0  # seconds since the epoch, as all times here
+    updated_at: float = 0.0
+    completed_at: float | None = None
+    owner: str | None = None
+    target: str | None = None  # where `finishing` publishes to, if the store cannot tell from the id (an object's key)
+    repr_digests: Digests | None = None  # whole-upload digests the client announced
+    want_repr_digests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """The right to write one upload: newer leases have higher fences."""
+
+    upload_id: str
+    fence: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A page of records, newest first, and the cursor of the next one (None: this was the last)."""
+
+    records: Sequence[Record]
+    next: str | None
+
+
+class State(Protocol):
+    """What every state backend does."""
+
+    async def open(self) -> None:
+        """Connect, migrate, and void all leases of processes that are gone."""
+
+    async def close(self) -> None:
+        """Commit what is queued and disconnect. Idempotent."""
+
+    async def create(self, record: Record) -> None:
+        """Insert a new upload. Raises StateError when the id is taken."""
+
+    async def get(self, upload_id: str) -> Record | None:
+        """The last committed row, or None."""
+
+    async def lease(self, upload_id: str) -> tuple[Record, Lease] | None:
+        """Take the write lease with a fence above every earlier one, and read the row under it; None: no such row.
+
+        The caller has made sure that an earlier holder in this process stopped. Writes of earlier leases are
+        refused from here on.
+        """
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease back: its holder writes no more, and writes under it are refused from here on.
+
+        Changes no row. Idempotent; a lease that was passed on changes nothing.
+        """
+
+    async def save(self, record: Record, lease: Lease) -> None:
+        """Commit every mutable column of the row (all but id, dialect, concat, concat_echo, parts and created_at).
+        Raises Fenced; a row that is gone counts as fenced."""
+
+    async def delete(self, upload_id: str, lease: Lease) -> None:
+        """Remove the row. Raises Fenced."""
+
+    async def page(self, *, limit: int, cursor: str | None = None) -> Page:
+        """List uploads, newest first (by created_at, id). Raises ValueError for a cursor that is not ours."""
+
+    async def due(self, now: float, limit: int) -> Sequence[Record]:
+        """Unpublished uploads and complete partial ones whose expires_at has passed, and rows in EXPIRED or TERMINATED;
+        the longest due first (by expires_at, or created_at where there is none; then id)."""
+
+    async def in_phases(self, phases: Sequence[str]) -> Sequence[Record]:
+        """Every upload in one of these phases: start-up looks for what a crash left half-way."""
+
+    async def waiting_on(self, partial_id: str) -> Sequence[Record]:
+        """Final uploads in phase WAITING that name this partial."""
+
+    async def existing(self, ids: Sequence[str]) -> frozenset[str]:
+        """Which of these ids have a row; the reaper asks before it touches a file."""
+
+    async def counts(self) -> dict[str, int]:
+        """How many uploads are in each phase; for status and metrics."""

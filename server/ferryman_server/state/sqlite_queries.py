@@ -1,0 +1,126 @@
+"""The statements: each function does one thing to the database inside the caller's transaction."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from ferryman_protocol.model import Concat, Phase
+from ferryman_server.state.base import Fenced, Lease, Record, StateError
+from ferryman_server.state.cursors import Key
+from ferryman_server.state.rows import COLUMNS, FIXED, from_row, to_row
+
+_NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
+_CONCAT: Final = COLUMNS.index("concat")
+_INSERT: Final = f"INSERT INTO uploads ({_NAMES}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
+_CHANGES: Final = ", ".join(f'"{name}" = :{name}' for name in COLUMNS if name not in FIXED)
+_UPDATE: Final = f"UPDATE uploads SET {_CHANGES} WHERE id = :id AND fence <= :fence"
+_SELECT: Final = f"SELECT {_NAMES} FROM uploads"
+_PARTS: Final = """
+    SELECT final_id, partial_id FROM parts WHERE final_id IN (SELECT value FROM json_each(?))
+    ORDER BY final_id, position
+"""
+PAGE: Final = f"{_SELECT} ORDER BY created_at DESC, id DESC LIMIT ?"
+PAGE_AFTER: Final = f"{_SELECT} WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
+DUE: Final = f"""
+    {_SELECT} WHERE rowid IN (
+        SELECT rowid FROM (
+            SELECT rowid FROM uploads WHERE phase IN ('expired', 'terminated')
+            ORDER BY coalesce(expires_at, created_at), id LIMIT :limit)
+        UNION ALL
+        SELECT rowid FROM (
+            SELECT rowid FROM uploads
+            WHERE (phase NOT IN ('complete', 'expired', 'terminated') OR (phase = 'complete' AND concat = 'partial'))
+            AND expires_at <= :now
+            ORDER BY expires_at, id LIMIT :limit)
+    ) ORDER BY coalesce(expires_at, created_at), id LIMIT :limit
+"""
+
+
+def insert(connection: sqlite3.Connection, record: Record) -> None:
+    """Add a row and its parts. Raises StateError when the id is taken."""
+    upload = record.upload
+    try:
+        connection.execute(_INSERT, to_row(record))
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorname == "SQLITE_CONSTRAINT_PRIMARYKEY":
+            raise StateError(f"There is an upload {upload.id} already: take another id.") from error
+        raise
+    connection.executemany(
+        "INSERT INTO parts (final_id, position, partial_id) VALUES (?, ?, ?)",
+        ((upload.id, position, partial_id) for position, partial_id in enumerate(upload.parts)),
+    )
+
+
+def update(connection: sqlite3.Connection, record: Record, lease: Lease) -> None:
+    """Write what may change, under the lease's fence. Raises Fenced when a higher fence wrote, or the row is gone."""
+    row = to_row(record)
+    row["fence"] = lease.fence
+    _demand_one(connection.execute(_UPDATE, row), lease)
+
+
+def remove(connection: sqlite3.Connection, lease: Lease) -> None:
+    """Delete the row and its parts. Raises Fenced when a higher fence wrote, or the row is gone."""
+    deletion = "DELETE FROM uploads WHERE id = ? AND fence <= ?"
+    _demand_one(connection.execute(deletion, (lease.upload_id, lease.fence)), lease)
+
+
+def fetch(connection: sqlite3.Connection, upload_id: str) -> Record | None:
+    """One upload."""
+    records = _records(connection, connection.execute(f"{_SELECT} WHERE id = ?", (upload_id,)))
+    return records[0] if records else None
+
+
+def fetch_page(connection: sqlite3.Connection, limit: int, after: Key | None) -> list[Record]:
+    """Up to `limit` uploads, newest first, from the newest or from just after a key."""
+    if after is None:
+        return _records(connection, connection.execute(PAGE, (limit,)))
+    return _records(connection, connection.execute(PAGE_AFTER, (*after, limit)))
+
+
+def fetch_due(connection: sqlite3.Connection, now: float, limit: int) -> list[Record]:
+    """Uploads for the reaper, the longest due first."""
+    return _records(connection, connection.execute(DUE, {"now": now, "limit": limit}))
+
+
+def fetch_in_phases(connection: sqlite3.Connection, phases: Sequence[str]) -> list[Record]:
+    """Every upload in one of the phases, oldest first."""
+    condition = "phase IN (SELECT value FROM json_each(?))"
+    query = f"{_SELECT} WHERE {condition} ORDER BY created_at, id"
+    return _records(connection, connection.execute(query, (json.dumps(list(phases)),)))
+
+
+def fetch_waiting_on(connection: sqlite3.Connection, partial_id: str) -> list[Record]:
+    """Waiting final uploads that name the partial, oldest first."""
+    condition = "phase = 'waiting' AND id IN (SELECT final_id FROM parts WHERE partial_id = ?)"
+    return _records(
+        connection, connection.execute(f"{_SELECT} WHERE {condition} ORDER BY created_at, id", (partial_id,))
+    )
+
+
+def fetch_existing(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
+    """Those of the ids that have a row."""
+    query = "SELECT id FROM uploads WHERE id IN (SELECT value FROM json_each(?))"
+    return [upload_id for (upload_id,) in connection.execute(query, (json.dumps(list(ids)),))]
+
+
+def count_phases(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many uploads each phase has; every phase is there."""
+    counts = {phase.value: 0 for phase in Phase}
+    counts.update(connection.execute("SELECT phase, count(*) FROM uploads GROUP BY phase").fetchall())
+    return counts
+
+
+def _demand_one(cursor: sqlite3.Cursor, lease: Lease) -> None:
+    if cursor.rowcount != 1:
+        raise Fenced(f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}")
+
+
+def _records(connection: sqlite3.Connection, cursor: Iterable[Sequence[Any]]) -> list[Record]:
+    rows = list(cursor)
+    finals = [row[0] for row in rows if row[_CONCAT] == Concat.FINAL.value]
+    parts: dict[str, list[str]] = {}
+    if finals:
+        for final_id, partial_id in connection.execute(_PARTS, (json.dumps(finals),)):
+            parts.setdefault(final_id, []).append(partial_id)
+    return [from_row(row, parts.get(row[0], ())) for row in rows]

@@ -1,0 +1,154 @@
+"""A thread that works off what the event loop gathers, batch by batch.
+
+Theory: a commit costs one sync of the disk however many rows it holds, and a hop between the loop and a thread costs
+as much as several statements. So work is gathered on the loop and handed over whole; while a batch is with the thread,
+the next one gathers. One hop there and one back a batch, none for a single piece of work.
+
+- Work runs in the order in which it was submitted.
+- Work that was submitted runs, also when the task that waits for it is cancelled.
+- Everything here but `_main` runs on the event loop.
+"""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from ferryman_server.state.base import StateError
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The outcome of work that raised."""
+
+    error: Exception
+
+
+class Session(Protocol):
+    """What the thread does with a batch; every method is called in the thread."""
+
+    def open(self) -> None:
+        """Connect. May raise: then the thread ends and `BatchThread.start` raises it."""
+
+    def run(self, works: Sequence[Work[Any]]) -> list[object]:
+        """Do all of it and return one outcome each, a Failure for what went wrong. Never raises."""
+
+    def close(self) -> None:
+        """Disconnect. Never raises."""
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Work[Any]
+    key: str | None
+    future: "asyncio.Future[Any]"
+
+
+class BatchThread:
+    """One thread over one session. Started once, stopped once."""
+
+    def __init__(self, session: Session, *, name: str) -> None:
+        self.batches = 0  # how many were handed over
+        self._session = session
+        self._name = name
+        self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()  # None: no more will come
+        self._gathered: list[_Job] = []
+        self._keys: Counter[str] = Counter()  # keys of the work that has not ended
+        self._handing_over = False  # a batch is with the thread, or about to be
+        self._open = False
+
+    async def start(self) -> None:
+        """Start the thread and wait until its session is open. Raises what the session's `open` raises."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        # A daemon, since a state that nobody closed must not keep the process from ending: commits are atomic anyway.
+        self._thread = Thread(target=self._main, args=(opened,), name=self._name, daemon=True)
+        self._thread.start()
+        self._open = True
+        await opened
+
+    def submit(self, work: Work[T], key: str | None = None) -> "asyncio.Future[T]":
+        """Queue work and return where its outcome will be. Raises StateError when the thread was stopped."""
+        if not self._open:
+            raise StateError("The state is closed: the server is going down.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._gathered.append(_Job(work, key, future))
+        if key is not None:
+            self._keys[key] += 1
+        if not self._handing_over:
+            self._handing_over = True
+            self._loop.call_soon(self._hand_over)  # not at once: other tasks of this round join the batch
+        return future
+
+    def busy_with(self, key: str) -> bool:
+        """Whether work submitted with this key has not ended."""
+        return key in self._keys
+
+    async def stop(self) -> None:
+        """Finish what is queued, close the session, end the thread. Idempotent."""
+        if self._open:
+            self._open = False
+            self._hand_over()
+            self._inbox.put(None)
+        await self._ended.wait()
+        self._thread.join()
+
+    def _hand_over(self) -> None:
+        batch, self._gathered = self._gathered, []
+        self._handing_over = bool(batch)
+        if batch:
+            self.batches += 1
+            self._inbox.put(batch)
+
+    def _deliver(self, batch: list[_Job], outcomes: list[object]) -> None:
+        for job, outcome in zip(batch, outcomes, strict=True):
+            if job.key is not None:
+                self._end_key(job.key)
+            _settle(job.future, outcome)
+        # Not at once: the tasks just woken run first, and their next work joins the batch.
+        self._loop.call_soon(self._hand_over)
+
+    def _end_key(self, key: str) -> None:
+        self._keys[key] -= 1
+        if not self._keys[key]:
+            del self._keys[key]
+
+    def _main(self, opened: "asyncio.Future[None]") -> None:
+        try:
+            self._session.open()
+        except Exception as error:
+            self._session.close()
+            self._tell(_settle, opened, Failure(error))
+        else:
+            self._tell(_settle, opened, None)
+            self._work_off()
+            self._session.close()
+        self._tell(self._ended.set)
+
+    def _work_off(self) -> None:
+        while (batch := self._inbox.get()) is not None:
+            outcomes = self._session.run([job.work for job in batch])
+            self._tell(self._deliver, batch, outcomes)
+
+    def _tell(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            self._inbox.put(None)  # the loop was closed without stopping us: nobody waits any more
+
+
+def _settle(future: "asyncio.Future[Any]", outcome: object) -> None:
+    if future.done():
+        return  # the task that waited was cancelled
+    if isinstance(outcome, Failure):
+        future.set_exception(outcome.error)
+    else:
+        future.set_result(outcome)
