@@ -1,0 +1,1 @@
+"""Where uploaded bytes live: the contract (`base`) and the stores that keep it."""

@@ -1,0 +1,133 @@
+"""Where the bytes live. The contract every store keeps.
+
+- **Who locks:** the caller. At most one writer per upload is open at a time; the store does not check.
+- **Who validates:** the caller. Ids match :data:`ferryman_protocol.model.ID_PATTERN`, offsets are in range.
+- **Threads:** every method blocks and is called from worker threads, never on the event loop. One writer is used by
+  one thread at a time, except that `sync` may run while another thread writes.
+- **Durable** means: survives a power cut, folder entries too (unless the store was opened with durability "os").
+- **Errors:** :class:`StoreError` and its kinds, nothing else (but ValueError for an id that does not match).
+  After a :class:`SyncFailed` the writer is dead: what was not durable before is unknown, nothing may be retried on it.
+- **Idempotent:** `publish`, `discard` and `close` may be repeated, also by another process after a crash.
+- Absence is a value (`None`), not an exception, where the method says so.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+class StoreError(Exception):
+    """The store could not do it; answered with 503. `str()` says what, for logs; clients get the catalogue's text."""
+
+
+class StoreFull(StoreError):
+    """No room left (ENOSPC, EDQUOT, EFBIG): answered with 507; what was durable stays."""
+
+
+class SyncFailed(StoreError):
+    """A sync failed: bytes written since the last good one may be gone. The writer must be closed, not retried."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stray:
+    """Something the store holds: an upload's data, for the reaper's look-around."""
+
+    upload_id: str
+    published: bool
+    size: int  # bytes
+    modified_at: float  # seconds since the epoch
+
+
+class Writer(Protocol):
+    """An open end of one upload's data."""
+
+    @property
+    def written(self) -> int:
+        """The offset just after the last byte written (bytes), durable or not."""
+
+    def write(self, piece: memoryview) -> None:
+        """Append the whole piece. Raises StoreFull or StoreError; a partly written piece does not count."""
+
+    def sync(self) -> int:
+        """Make everything written before this call durable and return the offset up to which it is.
+
+        The first sync of a new upload makes its folder entry durable too. May run beside `write`. Raises SyncFailed,
+        and then gives up everything after the last synced offset.
+        """
+
+    def close(self) -> None:
+        """Release the handle without syncing. Idempotent."""
+
+
+class Store(Protocol):
+    """The core every store has."""
+
+    @property
+    def name(self) -> str:
+        """`local`, `memory`, …"""
+
+    def open(self) -> None:
+        """Prepare the place and read or make the store's id. Raises StoreError in words an operator understands."""
+
+    def close(self) -> None:
+        """Release everything. Idempotent."""
+
+    @property
+    def store_id(self) -> str:
+        """The id kept beside the data; state carries the same one (DESIGN §6)."""
+
+    def writer(self, upload_id: str, offset: int) -> Writer:
+        """Open at `offset`; whatever lies beyond it is cut off first. Offset 0 may make a new file.
+
+        Raises StoreError when fewer than `offset` bytes are there: acknowledged bytes are missing.
+        """
+
+    def tail(self, upload_id: str, offset: int) -> int:
+        """The size that unpublished data has (bytes ≥ offset survive a killed process), or -1 when there is none."""
+
+    def publish(self, upload_id: str, length: int) -> None:
+        """Move the finished data (exactly `length` durable bytes, 0 makes an empty one) to where it can be read,
+        durably. Repeatable after a crash at any point."""
+
+    def read(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
+        """Yield bytes [start, stop) in pieces of at most 1 MiB; a piece's memory is the receiver's, not written again.
+        Raises StoreError if they are not all there. With `published=False`, data published meanwhile are read all the
+        same: a crash may lie between the publication and the row that says so."""
+
+    def discard(self, upload_id: str, *, published: bool = False) -> None:
+        """Free unpublished data (and published data only when told so: that is durable at return). Missing data is
+        fine."""
+
+    def strays(self) -> Iterator[Stray]:
+        """Walk everything the store holds."""
+
+    def free_bytes(self) -> int | None:
+        """How much room is left, where that can be known."""
+
+
+@runtime_checkable
+class Concatenates(Protocol):
+    """Stores that can build a final upload from published partial ones; `concatenation` is announced for these."""
+
+    def concatenate(self, upload_id: str, offset: int, source_id: str, length: int) -> None:
+        """Append the published `source_id` (`length` bytes) to the unpublished `upload_id` at `offset`, durably.
+
+        What lies beyond `offset` is cut off first, so a crash in the middle is repeated from the same offset.
+        """
+
+
+def read_all(store: Store, upload_id: str, length: int) -> bytes:
+    """The whole published upload in one piece; for tests and small files."""
+    return b"".join(bytes(piece) for piece in store.read(upload_id, 0, length))
+
+
+__all__: Sequence[str] = [
+    "Concatenates",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "Stray",
+    "SyncFailed",
+    "Writer",
+    "read_all",
+]

@@ -1,0 +1,120 @@
+"""The open end of one upload's file.
+
+Theory of operation. `written` counts whole pieces; the file is never longer than that while the writer lives, because
+a piece that did not fit is cut off again at once. A sync may fail after the kernel has given up on the pages: it then
+calls them clean, and a second sync of the same bytes would succeed without having stored them. So a failed sync kills
+the writer, and what was not durable before is cut off, lest a later start takes it for a good tail.
+
+Two locks, always taken in this order: `_syncing` (one sync at a time, and `close` waits for it), `_writing` (a piece is
+written, or the file is cut). A sync holds only the first while it waits for the disk, so writing goes on beside it.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from ferryman_server.storage.base import StoreError, SyncFailed
+from ferryman_server.storage.syscalls import Sync, copy_range, failure, write_all
+
+
+class LocalWriter:
+    """Appends to one file. See :class:`ferryman_server.storage.base.Writer` for what it promises."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        path: str,
+        offset: int,
+        *,
+        sync: Sync,
+        sync_entry: Callable[[], None] | None,
+        on_clean_close: Callable[[], None],
+    ) -> None:
+        """Take over `descriptor`, whose file ends at `offset`. `sync_entry` makes the file's folder entry durable
+        (OSError when it cannot); None when it is durable already. `on_clean_close` is called when the writer is closed
+        and nothing about the file is volatile, neither bytes nor its length."""
+        self._descriptor = descriptor
+        self._path = path
+        self._written = offset
+        self._kept = offset  # what a failed sync leaves in the file
+        self._settled = False  # a first sync has been made: before it, even bytes below `offset` may be volatile
+        self._sync = sync
+        self._sync_entry = sync_entry
+        self._on_clean_close = on_clean_close
+        self._torn = False  # something was cut off since the file was opened
+        self._death: str | None = None
+        self._syncing = threading.Lock()
+        self._writing = threading.Lock()
+
+    @property
+    def written(self) -> int:
+        """The offset just after the last whole piece (bytes), durable or not."""
+        return self._written
+
+    def write(self, piece: memoryview) -> None:
+        """Append the whole piece. Raises StoreFull or StoreError; nothing of the piece stays then."""
+        with self._writing:
+            self._check()
+            try:
+                write_all(self._descriptor, piece, self._written)
+            except OSError as error:
+                self._cut(self._written)
+                raise failure(error, f"write to {self._path} at byte {self._written}") from error
+            self._written += len(piece)
+
+    def copy_from(self, source: int, length: int) -> None:
+        """Append the first `length` bytes of the file open as `source`. Raises StoreFull or StoreError."""
+        with self._writing:
+            self._check()
+            try:
+                copy_range(source, self._descriptor, length, self._written)
+            except OSError as error:
+                self._cut(self._written)
+                raise failure(error, f"copy {length} bytes to {self._path} at byte {self._written}") from error
+            self._written += length
+
+    def sync(self) -> int:
+        """Make everything written before this call durable; returns the offset up to which it is. Raises SyncFailed."""
+        reached = self._written
+        with self._syncing:
+            self._check()
+            if self._settled and reached <= self._kept:
+                return reached
+            try:
+                self._sync(self._descriptor)
+                if self._sync_entry is not None:
+                    self._sync_entry()
+                    self._sync_entry = None
+            except OSError as error:
+                raise self._die(error) from error
+            self._settled, self._kept = True, reached
+        return reached
+
+    def close(self) -> None:
+        """Release the descriptor without syncing, after a sync under way. Idempotent."""
+        with self._syncing, self._writing:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+                if self._settled and self._written == self._kept and not self._torn:
+                    self._on_clean_close()
+
+    def _check(self) -> None:
+        if self._death is not None:
+            raise SyncFailed(self._death)
+        if self._descriptor < 0:
+            raise StoreError(f"the writer of {self._path} is closed")
+
+    def _die(self, error: OSError) -> SyncFailed:
+        with self._writing:
+            self._death = f"cannot sync {self._path}: {error.strerror or error}; bytes after {self._kept} are given up"
+            self._cut(self._kept)
+        return SyncFailed(self._death)
+
+    def _cut(self, length: int) -> None:
+        self._torn = True
+        with suppress(
+            OSError
+        ):  # a best effort on a disk in trouble: `Store.writer` cuts again, and says so if it fails
+            os.ftruncate(self._descriptor, length)

@@ -1,0 +1,105 @@
+"""A disk that keeps nothing but what was synced, entry by entry, as POSIX allows.
+
+Its `sync_file` and `sync_folder` go into a store's seams; each takes a picture of what the descriptor stands for. A
+power cut rebuilds the tree from these pictures: an entry that no folder sync saw is gone (and one whose removal was not
+synced is back), a file that no sync saw is empty. Real file systems are kinder; what survives this survives them.
+"""
+
+import errno
+import os
+import shutil
+import stat
+from pathlib import Path
+
+
+class SyncedDisk:
+    """Watches the tree below `root`, which itself is durable from the beginning."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.failing = False  # syncs of files fail
+        self.folders_failing = False
+        self.log: list[str] = []  # what was synced, in order: paths relative to the root
+        self._files: dict[int, bytes] = {}  # by inode
+        self._folders: dict[int, dict[str, tuple[int, bool]]] = {}  # entries: name → inode, is it a folder
+        self._held: dict[int, int] = {}  # an inode that is held open is not given to another file
+        self._take_all(root)
+
+    def sync_file(self, descriptor: int) -> None:
+        """Take a file's picture; the seam for `fdatasync`."""
+        if self.failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        path = self._log(descriptor)
+        self._files[self._hold(descriptor)] = Path(path).read_bytes()
+
+    def sync_folder(self, descriptor: int) -> None:
+        """Take a folder's picture; the seam for `fsync` of folders."""
+        if self.folders_failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        path = self._log(descriptor)
+        self._take_folder(path, self._hold(descriptor))
+
+    def power_cut(self) -> None:
+        """Put the tree back to what was synced."""
+        files, folders, root = self._files, self._folders, os.stat(self.root).st_ino
+        self.close()
+        for entry in self.root.iterdir():
+            shutil.rmtree(entry)
+        self._rebuild(self.root, root, files, folders, {})
+        self._files, self._folders = {}, {}
+        self._take_all(self.root)
+
+    def close(self) -> None:
+        """Let go of all inodes."""
+        for descriptor in self._held.values():
+            os.close(descriptor)
+        self._held = {}
+
+    def _log(self, descriptor: int) -> str:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        self.log.append(os.path.relpath(path, self.root))
+        return path
+
+    def _hold(self, descriptor: int) -> int:
+        inode = os.fstat(descriptor).st_ino
+        if inode not in self._held:
+            self._held[inode] = os.dup(descriptor)
+        return inode
+
+    def _take_folder(self, path: str, inode: int) -> None:
+        entries = {}
+        for name in os.listdir(path):
+            descriptor = os.open(os.path.join(path, name), os.O_RDONLY | os.O_NOFOLLOW)
+            entries[name] = (self._hold(descriptor), stat.S_ISDIR(os.fstat(descriptor).st_mode))
+            os.close(descriptor)
+        self._folders[inode] = entries
+
+    def _take_all(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        inode = self._hold(descriptor)
+        os.close(descriptor)
+        if path.is_file():
+            self._files[inode] = path.read_bytes()
+            return
+        self._take_folder(str(path), inode)
+        for entry in path.iterdir():
+            self._take_all(entry)
+
+    def _rebuild(
+        self,
+        path: Path,
+        inode: int,
+        files: dict[int, bytes],
+        folders: dict[int, dict[str, tuple[int, bool]]],
+        made: dict[int, Path],
+    ) -> None:
+        for name, (child, is_folder) in folders.get(inode, {}).items():
+            place = path / name
+            if is_folder:
+                place.mkdir(mode=0o700)
+                self._rebuild(place, child, files, folders, made)
+            elif child in made:
+                os.link(made[child], place)
+            else:
+                place.write_bytes(files.get(child, b""))
+                made[child] = place
