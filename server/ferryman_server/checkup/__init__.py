@@ -1,0 +1,1 @@
+"""What `ferryman doctor` looks at; each module answers with findings, none of them changes anything."""

@@ -1,0 +1,99 @@
+"""Figures for Prometheus, in a registry of our own: nothing of another library's ends up on `/metrics`.
+
+Labels take few values each: never an upload's id, and a method that is not one of HTTP's counts as `other`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics import disable_created_metrics
+from prometheus_client.registry import Collector
+
+from ferryman_protocol._version import __version__
+from ferryman_protocol.model import Phase
+from ferryman_server.events import NAMES, Event
+from ferryman_server.state.base import State
+from ferryman_server.storage.base import Store
+from ferryman_server.threads import in_thread
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
+# seconds: from a fast flash disk's sync (0.1 ms) to a network disk in trouble (10 s)
+BUCKETS: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
+
+
+class Metrics:
+    """Every figure; the attributes are prometheus_client's own objects."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "ferryman_requests_total", "Requests answered.", ["method", "status"], registry=registry
+        )
+        self.received_bytes = Counter(
+            "ferryman_received_bytes_total", "Body bytes received, before decoding.", ["dialect"], registry=registry
+        )
+        self.stored_bytes = Counter(
+            "ferryman_stored_bytes_total", "Bytes made durable in the store.", registry=registry
+        )
+        self.uploads = Counter("ferryman_uploads_total", "What happened to uploads.", ["event"], registry=registry)
+        self.transfers_in_flight = Gauge(
+            "ferryman_transfers_in_flight", "Requests whose body is being received.", registry=registry
+        )
+        self.takeovers = Counter(
+            "ferryman_takeovers_total", "Requests that took an upload over from an earlier one.", registry=registry
+        )
+        self.sync_seconds = Histogram(
+            "ferryman_sync_seconds", "Time to make bytes durable.", buckets=BUCKETS, registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "ferryman_commit_seconds", "Time to commit to the database.", buckets=BUCKETS, registry=registry
+        )
+        self.refusals = Counter(
+            "ferryman_refusals_total", "Requests refused, by the catalogue's code.", ["code"], registry=registry
+        )
+        Info("ferryman_build", "The version that runs.", registry=registry).info({"version": __version__})
+        self._standing = _Standing()
+        registry.register(self._standing)
+        for name in NAMES:
+            if name != "progress":
+                self.uploads.labels(name)  # a series that is there from the start at 0 can be alerted on
+
+    def count_request(self, method: str, status: int) -> None:
+        """Count an answered request."""
+        self.requests.labels(method if method in METHODS else "other", str(status)).inc()
+
+    def listen(self, event: Event) -> None:
+        """Count what happened to uploads; subscribe this to the events. Progress is not an occurrence of its own."""
+        if event.name != "progress":
+            self.uploads.labels(event.name).inc()
+
+    async def scrape(self, state: State, store: Store) -> tuple[bytes, str]:
+        """Ask state and store how things stand, then render. Raises StateError or StoreError."""
+        self._standing.phases = await state.counts()
+        self._standing.free_bytes = await in_thread(store.free_bytes)
+        return self.render()
+
+    def render(self) -> tuple[bytes, str]:
+        """The answer of `/metrics`: the text and its media type."""
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Standing(Collector):
+    """Gauges that are asked for when somebody looks, instead of being kept up to date."""
+
+    def __init__(self) -> None:
+        self.phases: Mapping[str, int] = {}
+        self.free_bytes: int | None = None
+
+    def collect(self) -> Iterable[Metric]:
+        uploads = GaugeMetricFamily("ferryman_uploads", "Uploads that have a row, by phase.", labels=["phase"])
+        for phase in Phase:
+            uploads.add_metric([phase.value], self.phases.get(phase.value, 0))
+        yield uploads
+        if self.free_bytes is not None:
+            yield GaugeMetricFamily("ferryman_free_bytes", "Room left in the store.", value=self.free_bytes)

@@ -1,0 +1,144 @@
+"""Everything that can be set, in one typed class with one flat name each.
+
+`max_size` here is `--max-size` on the command line, `FERRYMAN_MAX_SIZE` in the environment and `max_size` in
+`ferryman.toml`. A flag counts more than a variable, a variable more than the file, the file more than the default.
+Where values come from is the business of :mod:`ferryman_server.settings_sources`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, TypeVar
+
+from ferryman_server.humane import human_duration
+from ferryman_server.settings_values import DURATION, HOST, ORIGINS, PATH, SIZE, SWITCH, Kind, number, optional, words
+
+T = TypeVar("T")
+
+PREFIX: Final = "FERRYMAN_"
+_KEY: Final = "setting"  # where a field's metadata keep its description
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One setting as people see it."""
+
+    name: str
+    kind: Kind[Any]
+    default: str  # as a person would write it
+    help: str
+
+    @property
+    def flag(self) -> str:
+        """`--max-size`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """`FERRYMAN_MAX_SIZE`."""
+        return PREFIX + self.name.upper()
+
+
+def _setting(kind: Kind[T], default: str, help: str) -> T:
+    """A dataclass field whose default is written as a person would write it."""
+    return field(default=kind.parse(default), metadata={_KEY: (kind, default, help)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one server. Sizes are bytes, durations seconds."""
+
+    files_path: ClassVar[str] = "/files/"  # part of every URL that was ever handed out: not to be set
+
+    host: str = _setting(HOST, "127.0.0.1", "the address to listen on; 0.0.0.0 is every network this machine is in")
+    port: int = _setting(number(0, 65_535), "1080", "the TCP port to listen on; 0 takes a free one")
+    data: Path = _setting(  # noqa: RUF009 - a Path cannot be changed: one default may be shared
+        PATH, "./data", "the folder that holds the database and, with the local store, the files"
+    )
+    store: Literal["local", "memory"] = _setting(
+        words("local", "memory"), "local", "where bytes live; memory forgets everything, for tests"
+    )
+    durability: Literal["disk", "os"] = _setting(
+        words("disk", "os"), "disk", "disk: an offset is told after a sync; os: without syncs, a power cut loses bytes"
+    )
+    max_size: int | None = _setting(optional(SIZE), "none", "the largest upload taken")
+    max_append_size: int | None = _setting(optional(SIZE), "none", "the largest body of one request (IETF protocol)")
+    min_append_size: int | None = _setting(
+        optional(SIZE), "none", "the smallest body of one request, the last excepted (IETF protocol)"
+    )
+    upload_ttl: float = _setting(DURATION, "24h", "an unfinished upload expires this long after its last byte")
+    cors_origins: tuple[str, ...] = _setting(
+        ORIGINS, "", "web origins that may upload from a browser; empty: the same origin and loopback; *: every origin"
+    )
+    body_timeout: float = _setting(DURATION, "60s", "a request whose body brings no byte for so long is ended")
+    header_timeout: float = _setting(DURATION, "15s", "a connection that takes longer to send its headers is closed")
+    graceful_timeout: float = _setting(DURATION, "10s", "how long a stopping server waits for requests under way")
+    checkpoint_size: int = _setting(SIZE, "8MiB", "a long request is made durable each time so many bytes came in")
+    checkpoint_interval: float = _setting(DURATION, "1s", "… and each time so much time went by")
+    reap_interval: float = _setting(DURATION, "10min", "how often expired and deleted uploads are cleared away")
+    log_format: Literal["auto", "text", "json"] = _setting(
+        words("auto", "text", "json"), "auto", "auto: text on a terminal, JSON lines everywhere else"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        words("debug", "info", "warning", "error"), "info", "the least important line to write"
+    )
+    proxy_headers: bool = _setting(
+        SWITCH, "no", "believe X-Forwarded-For, -Proto and -Host; only behind a proxy that sets them"
+    )
+    workers: int = _setting(number(1, 1024), "1", "server processes; more than one needs PostgreSQL")
+
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # name → where it was set
+
+
+def options() -> list[Option]:
+    """Every setting, in the order of the class."""
+    found = []
+    for item in fields(Settings):
+        if _KEY in item.metadata:
+            kind, default, help = item.metadata[_KEY]
+            assert item.default is not MISSING
+            found.append(Option(name=item.name, kind=kind, default=default, help=help))
+    return found
+
+
+def explain(settings: Settings) -> list[tuple[str, str, str]]:
+    """What holds and why: (name, value as text, source) of every setting."""
+    return [
+        (option.name, shown(option, getattr(settings, option.name)), settings.sources.get(option.name, "default"))
+        for option in options()
+    ]
+
+
+def shown(option: Option, value: object) -> str:
+    """A setting's value as text for people."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case tuple():
+            return ", ".join(value) or "(empty)"
+        case float():
+            return human_duration(value) if value >= 1 else f"{value:g} s"
+        case int() if option.kind.unit == "bytes":
+            return f"{value} bytes"
+        case _:
+            return str(value)
+
+
+def contradictions(settings: Settings) -> list[str]:
+    """What is wrong although each value by itself is right; each line says what to do."""
+    found = []
+    if settings.workers > 1:
+        source = settings.sources.get("workers", "workers")
+        found.append(
+            f"{source}: {settings.workers} workers need PostgreSQL. With SQLite there is one server process: two that "
+            "write one database wait for each other for seconds, and one already uses every core. Set workers to 1."
+        )
+    least, most = settings.min_append_size, settings.max_append_size
+    if least is not None and most is not None and least > most:
+        found.append(
+            f"min_append_size ({least} bytes) is above max_append_size ({most} bytes): no request could be right. "
+            "Lower the one or raise the other."
+        )
+    return found
