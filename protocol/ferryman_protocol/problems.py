@@ -120,6 +120,15 @@ LENGTH_REQUIRED: Final = _client("length-required", 411,
 HEADER_TOO_LARGE: Final = _client("header-too-large", 431,
     "The header fields are too large",
     "Shorten the header fields, for instance Upload-Metadata, and send the request again.")
+SLOW_HEADER: Final = _client("slow-header", 408,
+    "The header fields took too long to arrive",
+    "Send the request again, its header fields at once.")
+UNKNOWN_TRANSFER_CODING: Final = _client("unknown-transfer-coding", 501,
+    "This transfer coding is not implemented",
+    "Send the content with a Content-Length, or with Transfer-Encoding: chunked and nothing else.")
+UNKNOWN_HTTP_VERSION: Final = _client("unknown-http-version", 505,
+    "This version of HTTP is not spoken here",
+    "Send the request as HTTP/1.1.")
 
 # The upload is not there, or not any more.
 NOT_FOUND: Final = _client("not-found", 404,
