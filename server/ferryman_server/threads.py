@@ -1,7 +1,8 @@
 """The threads in which file work is done, so that nothing blocks the event loop.
 
 One pool for the whole process, larger than asyncio's own: a thread that waits for a sync costs no CPU, and a handful
-of slow syncs must not hold up every other upload.
+of slow syncs must not hold up every other upload. Bodies are written from a pool of their own
+(:mod:`ferryman_server.pouring`), so that syncs on a slow disk never keep a socket from being read.
 """
 
 import asyncio

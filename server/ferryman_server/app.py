@@ -1,0 +1,250 @@
+"""The server put together: settings in, ASGI application out.
+
+    Observe → CORS (for the upload URLs only) → FilesEndpoint
+            → API, health, metrics, page
+
+The lifespan opens state and store, recovers what the last end left, and only then lets requests in.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ferryman_protocol.model import Limits, Phase
+from ferryman_server.api import Api, problem_handlers
+from ferryman_server.auth import Guard, allow_everyone
+from ferryman_server.claims import Claims
+from ferryman_server.concatenation import Assembler
+from ferryman_server.events import Events
+from ferryman_server.files_endpoint import FilesEndpoint
+from ferryman_server.finishing import Finisher
+from ferryman_server.house import House
+from ferryman_server.metrics import Metrics
+from ferryman_server.observe import Observe
+from ferryman_server.progress_log import ProgressLog
+from ferryman_server.reaper import run_reaper
+from ferryman_server.recovery import Recovered, boot_id, is_final, recover
+from ferryman_server.settings import Settings
+from ferryman_server.site import page_routes
+from ferryman_server.state.base import State
+from ferryman_server.state.sqlite import SqliteState
+from ferryman_server.storage.base import Concatenates, Store
+from ferryman_server.storage.identity import DataLock
+from ferryman_server.storage.local import LocalStore
+from ferryman_server.storage.memory import MemoryStore
+from ferryman_server.transfer import Pace
+from ferryman_server.uploads import Uploads
+
+log = structlog.get_logger("ferryman.app")
+
+# What a browser on another origin may read of an answer: every field a client of either protocol needs.
+# fmt: off
+_EXPOSED: Final = (
+    "Accept-Encoding", "Accept-Patch", "Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range",
+    "ETag", "Link", "Location", "Repr-Digest", "Retry-After", "Tus-Checksum-Algorithm", "Tus-Extension",
+    "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Complete", "Upload-Concat", "Upload-Defer-Length",
+    "Upload-Draft-Interop-Version", "Upload-Expires", "Upload-Incomplete", "Upload-Length", "Upload-Limit",
+    "Upload-Metadata", "Upload-Offset",
+)
+# fmt: on
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_LOOPBACK: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
+_RETRY_PENDING: Final = 30.0  # seconds between attempts to publish what a failure left in FINISHING
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backends:
+    """The two things that can be exchanged: where rows live and where bytes live."""
+
+    state: State
+    store: Store
+    lock: DataLock | None = None
+    previous_boot: Callable[[], str | None] = lambda: None  # the kernel's boot id when the state was last open
+    close: Callable[[], None] = lambda: None
+
+
+def open_backends(settings: Settings) -> Backends:
+    """SQLite beside local files; or, to try things out, files in memory and a database that goes with them."""
+    if settings.store == "memory":
+        return _in_memory()
+    store = LocalStore(settings.data, durability=settings.durability)
+    store.open()
+    state = SqliteState(settings.data / "state.db", store_id=store.store_id)
+    lock = DataLock(settings.data)
+    return Backends(state=state, store=store, lock=lock, previous_boot=lambda: state.previous_boot_id)
+
+
+def _in_memory() -> Backends:
+    store = MemoryStore()
+    store.open()
+    folder = tempfile.TemporaryDirectory(prefix="ferryman-")
+    state = SqliteState(Path(folder.name) / "state.db", store_id=store.store_id)
+    return Backends(state=state, store=store, close=folder.cleanup)
+
+
+def build_house(settings: Settings, backends: Backends, *, guard: Guard, events: Events, metrics: Metrics) -> House:
+    """Wire the parts to each other."""
+    store, state, claims = backends.store, backends.state, Claims(on_takeover=metrics.takeovers.inc)
+    pace = Pace(
+        checkpoint_size=settings.checkpoint_size,
+        checkpoint_interval=settings.checkpoint_interval,
+        upload_ttl=settings.upload_ttl,
+        clock=time.time,
+    )
+    finisher = Finisher(state=state, store=store, events=events, pace=pace)
+    return House(
+        state=state,
+        store=store,
+        events=events,
+        metrics=metrics,
+        claims=claims,
+        finisher=finisher,
+        assembler=Assembler(state=state, store=store, claims=claims, finisher=finisher, events=events, pace=pace),
+        guard=guard,
+        limits=_limits(settings, store),
+        pace=pace,
+        location=lambda upload_id: f"{settings.files_path}{upload_id}",
+    )
+
+
+def _limits(settings: Settings, store: Store) -> Limits:
+    extensions = Limits().extensions
+    if not isinstance(store, Concatenates):
+        extensions = tuple(name for name in extensions if not name.startswith("concatenation"))
+    return Limits(
+        max_size=settings.max_size,
+        max_append_size=settings.max_append_size,
+        min_append_size=settings.min_append_size,
+        max_age=int(settings.upload_ttl),
+        extensions=extensions,
+        files_path=settings.files_path,
+    )
+
+
+class Application:
+    """The ASGI application, and the life around it."""
+
+    def __init__(self, settings: Settings, backends: Backends, guard: Guard) -> None:
+        self._settings = settings
+        self._backends = backends
+        events, metrics = Events(), Metrics()
+        self.house = build_house(settings, backends, guard=guard, events=events, metrics=metrics)
+        self._uploads = Uploads(self.house)
+        self._api = Api(self.house, metrics)
+        events.subscribe(metrics.listen)
+        events.subscribe(ProgressLog().listen)
+        events.subscribe(self.house.assembler.listen)
+        files = _with_cors(FilesEndpoint(self.house, self._uploads), settings)
+        routes: list[BaseRoute] = [
+            Route("/files", files),
+            Route("/files/{rest:path}", files),
+            *self._api.routes(),
+            *page_routes(),
+        ]
+        inner = Starlette(routes=routes, lifespan=lambda _: self.running(), exception_handlers=problem_handlers())
+        inner.router.redirect_slashes = False  # a redirect would name a host that the client chose
+        self._app = Observe(_with_asterisk(inner, files), metrics)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or follow the lifespan protocol of the ASGI server."""
+        await self._app(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open and recovered for the length of the `async with`. Raises StateError and StoreError in words for the
+        operator when it cannot start."""
+        async with _running(self._settings, self._backends, self.house, self._uploads):
+            self._api.ready = True
+            try:
+                yield
+            finally:
+                self._api.ready = False
+
+
+def create_app(settings: Settings, *, backends: Backends | None = None, guard: Guard = allow_everyone) -> Application:
+    """The application. `backends` are made from the settings unless given; opened and closed by its `running`."""
+    return Application(settings, backends or open_backends(settings), guard)
+
+
+def _with_asterisk(app: ASGIApp, files: ASGIApp) -> ASGIApp:
+    """`OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7): what holds for the uploads, holds for it."""
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        whole = scope["type"] == "http" and scope["method"] == "OPTIONS" and scope["path"] == "*"
+        await (files if whole else app)(scope, receive, send)
+
+    return choose
+
+
+def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Let browsers of the allowed origins upload and read every header they need; nobody else, and nothing else."""
+    origins = settings.cors_origins
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_origin_regex=None if origins else _LOOPBACK,
+        allow_methods=_METHODS,
+        allow_headers=("*",),
+        expose_headers=_EXPOSED,
+        max_age=86_400,  # seconds: one preflight per upload URL is plenty
+    )
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings, backends: Backends, house: House, uploads: Uploads) -> AsyncIterator[None]:
+    """Everything open and recovered, background work under way; all of it stopped and closed at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        if backends.lock is not None:
+            backends.lock.acquire()
+            stack.callback(backends.lock.release)
+        stack.callback(backends.close)
+        await backends.state.open()
+        stack.push_async_callback(backends.state.close)
+        stack.callback(backends.store.close)
+        previous, current = backends.previous_boot(), boot_id()
+        recovered = await recover(house, same_boot=current is not None and previous == current)
+        stack.push_async_callback(house.assembler.close)
+        await _resume(house, recovered)
+        background = [
+            asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
+            asyncio.create_task(_publish_pending(house, uploads)),
+        ]
+        stack.push_async_callback(_cancel, background)
+        yield
+
+
+async def _resume(house: House, recovered: Recovered) -> None:
+    for record in recovered.pending:
+        if record.upload.phase is Phase.WAITING:
+            await house.assembler.reconsider(record.upload.id)
+        elif is_final(record):
+            house.assembler.start(record.upload.id)
+
+
+async def _publish_pending(house: House, uploads: Uploads) -> None:
+    """Publish what a crash or a failing store left in FINISHING; look again every so often."""
+    while True:
+        try:
+            for record in await house.state.in_phases((Phase.FINISHING,)):
+                if not is_final(record):
+                    await uploads.finish_pending(record.upload.id)
+        except Exception as failure:  # the store or the state is away: the next round may find it back
+            log.warning("publishing finished uploads failed, it is tried again", error=str(failure))
+        await asyncio.sleep(_RETRY_PENDING)
+
+
+async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

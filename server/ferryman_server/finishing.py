@@ -1,0 +1,80 @@
+"""From the last byte to `complete`: check the whole, publish, say so; repeatable at every step.
+
+`finishing` is committed with the last bytes (DESIGN §3). Whatever happens after that: a crash, a full disk, a store
+that is away for a minute: the same steps are taken again until the object can be read, and only then is the upload
+`complete`. Nobody is told that it is before that.
+"""
+
+from dataclasses import replace
+
+from ferryman_protocol import problems
+from ferryman_protocol.digest_fields import Digests
+from ferryman_protocol.model import Phase
+from ferryman_protocol.problems import Refused
+from ferryman_protocol.transitions import advance
+from ferryman_server.digests import Verifier, new_hash
+from ferryman_server.events import Event, Events
+from ferryman_server.state.base import Lease, Record, State
+from ferryman_server.storage.base import Store
+from ferryman_server.threads import in_thread
+from ferryman_server.transfer import Pace
+
+
+class Finisher:
+    """Publishes uploads that have all their bytes."""
+
+    def __init__(self, *, state: State, store: Store, events: Events, pace: Pace) -> None:
+        self._state = state
+        self._store = store
+        self._events = events
+        self._pace = pace
+
+    async def finish(self, record: Record, lease: Lease) -> Record:
+        """Take a record in FINISHING to COMPLETE. Raises Refused when its digests do not match (the upload has then
+        FAILED), StoreError or StateError when it has to be tried again later: it stays FINISHING."""
+        upload = record.upload
+        if record.repr_digests is not None:
+            wrong = await in_thread(self._mismatch, record)
+            if wrong is not None:
+                await self._fail(record, lease, wrong)
+        await in_thread(self._store.publish, upload.id, upload.offset)
+        now = self._pace.clock()
+        # a finished upload never expires; a partial one lives on until its time, since it may be used again
+        expires_at = upload.expires_at if upload.concat == "partial" else None
+        done = replace(
+            record,
+            upload=advance(upload, Phase.COMPLETE, expires_at=expires_at),
+            completed_at=now,
+            updated_at=now,
+        )
+        await self._state.save(done, lease)
+        self._events.publish(Event("complete", upload.id, now, {"length": upload.offset}))
+        return done
+
+    async def wanted(self, record: Record) -> Digests | None:
+        """The digests of a complete upload that its client asked for (Want-Repr-Digest), the preferred first."""
+        if not record.want_repr_digests or record.upload.phase is not Phase.COMPLETE:
+            return None
+        return await in_thread(self._computed, record, record.want_repr_digests[0])
+
+    def _computed(self, record: Record, algorithm: str) -> Digests:
+        running = new_hash(algorithm)
+        for piece in self._store.read(record.upload.id, 0, record.upload.offset):
+            running.update(piece)
+        return Digests(values=((algorithm, running.digest()),))
+
+    def _mismatch(self, record: Record) -> str | None:
+        verifier = Verifier.of(None, record.repr_digests)
+        if verifier is None:
+            return None
+        for piece in self._store.read(record.upload.id, 0, record.upload.offset, published=False):
+            verifier.update(piece)
+        return verifier.mismatch()
+
+    async def _fail(self, record: Record, lease: Lease, algorithm: str) -> None:
+        detail = f"the {algorithm} digest of the whole upload differs from the one in Repr-Digest"
+        now = self._pace.clock()
+        failed = replace(record, upload=advance(record.upload, Phase.FAILED, reason=detail), updated_at=now)
+        await self._state.save(failed, lease)
+        self._events.publish(Event("failed", record.upload.id, now, {"reason": detail}))
+        raise Refused(problems.Problem(kind=problems.DIGEST_MISMATCH, detail=detail))

@@ -1,0 +1,94 @@
+"""Where the bytes of one request go, in a worker thread: decode → digest → store.
+
+An intake is the sink that a body is poured into. After each piece its `mark` says how far the stored bytes reach and
+what their CRC64/NVME is; the event loop's side (:mod:`ferryman_server.transfer`) makes marks durable and commits them.
+
+The last byte of an upload whose end cannot be known beforehand (a chunked or a coded body) is held back until the end
+of the body was seen. So neither a checkpoint nor the tail that a killed process leaves ever reaches the length before
+it is certain that the body was not too long.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ferryman_protocol.commands import Admission, Content
+from ferryman_server.decoding import decoder
+from ferryman_server.digests import Crc64, Verifier
+from ferryman_server.state.base import Record
+from ferryman_server.storage.base import Store, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the stored bytes reach, and the CRC64/NVME of all of them."""
+
+    offset: int
+    crc64: int
+
+
+class Intake:
+    """The sink of one request."""
+
+    def __init__(self, *, store: Store, record: Record, admission: Admission, content: Content) -> None:
+        self.mark = Mark(record.upload.offset, record.crc64)
+        self.verifier = Verifier.of(content.checksum, content.digests)
+        self._store = store
+        self._upload_id = record.upload.id
+        self._crc = Crc64(record.crc64)
+        self._writer: Writer | None = None
+        self._decoder = decoder(content.coding, self._take, admission.room)
+        uncertain_end = content.length is None or content.coding != "identity"
+        self._hold_at = admission.room if uncertain_end else None
+        self._taken = 0
+        self._held = b""
+        self._step = 0
+        self._due_at = 0
+        self._on_due: Callable[[], None] | None = None
+
+    def call_when_due(self, step: int, call: Callable[[], None]) -> None:
+        """Call back, from the worker thread, each time another `step` bytes are stored."""
+        self._step, self._on_due = step, call
+        self._due_at = self.mark.offset + step
+
+    def write(self, piece: memoryview) -> None:
+        """Take one piece of the body. Raises what decoding, the room or the store refuse."""
+        if self.verifier is not None:
+            self.verifier.update(piece)
+        self._decoder.feed(piece)
+
+    def finish(self) -> None:
+        """The end of the body was seen: check that the coding ended too, and store the byte held back."""
+        self._decoder.finish()
+        if self._held:
+            self._put(memoryview(self._held))
+            self._held = b""
+
+    def sync(self) -> Mark:
+        """Make what is stored durable; the mark is true from here on. Raises SyncFailed."""
+        mark = self.mark
+        if self._writer is not None:
+            self._writer.sync()
+        return mark
+
+    def close(self) -> None:
+        """Let go of the store's handle."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _take(self, piece: memoryview) -> None:
+        self._taken += len(piece)
+        if self._taken == self._hold_at and len(piece):
+            self._held = bytes(piece[-1:])
+            piece = piece[:-1]
+        if len(piece):
+            self._put(piece)
+
+    def _put(self, piece: memoryview) -> None:
+        if self._writer is None:
+            self._writer = self._store.writer(self._upload_id, self.mark.offset)
+        self._writer.write(piece)
+        self._crc.update(piece)
+        self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
+        if self._on_due is not None and self.mark.offset >= self._due_at:
+            self._due_at = self.mark.offset + self._step
+            self._on_due()

@@ -1,0 +1,115 @@
+"""What a start does about the end before it: adopt tails, finish what was half-way, give up what lost bytes.
+
+If only processes died since the last commit (the kernel is still the same boot), everything a killed server had
+written is in the page cache or on the disk. The tail of each unfinished file beyond its committed offset is then
+synced, its CRC continued, and adopted, so that a client sends (almost) nothing again. After a reboot the row decides:
+what it says is durable, what lies beyond is not known to be.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from ferryman_protocol.model import Concat, Phase
+from ferryman_protocol.transitions import advance
+from ferryman_server.digests import Crc64
+from ferryman_server.house import House
+from ferryman_server.state.base import Lease, Record
+from ferryman_server.storage.base import Store, StoreError, SyncFailed
+from ferryman_server.threads import in_thread
+
+log = structlog.get_logger("ferryman.recovery")
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_OPEN: Final = (Phase.EMPTY, Phase.RECEIVING)
+
+
+def boot_id() -> str | None:
+    """The id of this boot of the kernel; None where there is no such thing (then no tail is ever adopted)."""
+    try:
+        return _BOOT_ID.read_text().strip() or None
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a start found."""
+
+    adopted: int = 0  # uploads whose tail was adopted
+    adopted_bytes: int = 0
+    lost: int = 0  # uploads that have fewer bytes than were acknowledged
+    pending: Sequence[Record] = ()  # uploads in FINISHING and WAITING, to be gone on with
+
+
+async def recover(house: House, *, same_boot: bool) -> Recovered:
+    """Look at every unfinished upload once, before the first request is taken."""
+    adopted = adopted_bytes = lost = 0
+    for record in await house.state.in_phases(_OPEN):
+        tail = await in_thread(house.store.tail, record.upload.id, record.upload.offset)
+        if max(tail, 0) < record.upload.offset:
+            lost += 1
+            await _give_up(house, record, tail)
+        elif same_boot and record.adoptable and tail > record.upload.offset:
+            gained = await _adopt(house, record, tail)
+            adopted += gained > 0
+            adopted_bytes += gained
+    pending = await house.state.in_phases((Phase.FINISHING, Phase.WAITING))
+    if adopted or lost or pending:
+        log.info("recovered", adopted=adopted, adopted_bytes=adopted_bytes, lost=lost, pending=len(pending))
+    return Recovered(adopted, adopted_bytes, lost, pending)
+
+
+async def _adopt(house: House, record: Record, tail: int) -> int:
+    upload = record.upload
+    if upload.length is not None:
+        tail = min(tail, upload.length)
+    try:
+        crc64 = await in_thread(_sync_tail, house.store, upload.id, upload.offset, tail, record.crc64)
+    except StoreError as failure:
+        log.warning("a tail could not be adopted, the committed offset stands", upload_id=upload.id, error=str(failure))
+        return 0
+    held = await house.state.lease(upload.id)
+    if held is None:
+        return 0
+    # a tus upload is complete when its bytes are: nobody will send anything that could complete it later
+    whole = tail == upload.length and upload.dialect == "tus"
+    moved = advance(upload, Phase.FINISHING if whole else Phase.RECEIVING, offset=tail)
+    await _save(house, replace(record, upload=moved, crc64=crc64), held[1])
+    return tail - upload.offset
+
+
+def _sync_tail(store: Store, upload_id: str, start: int, stop: int, crc64: int) -> int:
+    running = Crc64(crc64)
+    for piece in store.read(upload_id, start, stop, published=False):
+        running.update(piece)
+    writer = store.writer(upload_id, stop)
+    try:
+        writer.sync()
+    except SyncFailed:
+        store.writer(upload_id, start).close()  # cut it off: what the kernel may have dropped is not to be found again
+        raise
+    finally:
+        writer.close()
+    return running.value
+
+
+async def _give_up(house: House, record: Record, tail: int) -> None:
+    held = await house.state.lease(record.upload.id)
+    if held is None:
+        return
+    reason = f"the server lost bytes of this upload: {record.upload.offset} were confirmed, {max(tail, 0)} are left"
+    log.error("acknowledged bytes are missing", upload_id=record.upload.id, reason=reason)
+    await _save(house, replace(record, upload=advance(record.upload, Phase.FAILED, reason=reason)), held[1])
+
+
+async def _save(house: House, record: Record, lease: Lease) -> None:
+    await house.state.save(replace(record, updated_at=house.pace.clock()), lease)
+
+
+def is_final(record: Record) -> bool:
+    """Whether the assembler, not the finisher, goes on with this upload."""
+    return record.upload.concat is Concat.FINAL

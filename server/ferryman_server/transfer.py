@@ -1,0 +1,205 @@
+"""One request's bytes on their way into the store: poured, checkpointed, settled.
+
+Rules (DESIGN §4):
+
+- An offset is told to a client only after its bytes are durable and its row is committed: `record` is always what the
+  last commit said, and every answer is made from it.
+- A plain transfer checkpoints while it runs: each `checkpoint_size` bytes and each `checkpoint_interval` seconds.
+- A body with a coding or a digest is not checkpointed. Before its first byte the row says that a tail left by a killed
+  process must not be adopted. A digest is all or nothing; a coding that breaks off keeps what was decoded; a corrupt
+  one keeps nothing.
+- After a failed sync nothing is retried on that writer: the last committed offset stands.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from ferryman_protocol.commands import Admission, Content
+from ferryman_protocol.model import Phase
+from ferryman_protocol.transitions import advance
+from ferryman_server.body import Body, End
+from ferryman_server.claims import Claim
+from ferryman_server.intake import Intake, Mark
+from ferryman_server.metrics import Metrics
+from ferryman_server.state.base import Lease, Record, State, StateError
+from ferryman_server.storage.base import Store, StoreFull, SyncFailed
+from ferryman_server.threads import in_thread
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """When a long transfer is checkpointed, and how long an upload lives after its last byte."""
+
+    checkpoint_size: int  # bytes
+    checkpoint_interval: float  # seconds
+    upload_ttl: float  # seconds
+    clock: Callable[[], float]  # seconds since the epoch
+
+
+class Transfer:
+    """The transfer of one request's body into one upload, under one claim and one lease."""
+
+    def __init__(
+        self,
+        *,
+        record: Record,
+        lease: Lease,
+        claim: Claim,
+        admission: Admission,
+        content: Content,
+        state: State,
+        store: Store,
+        metrics: Metrics,
+        pace: Pace,
+        on_commit: Callable[[Record], Awaitable[None]],
+    ) -> None:
+        self.record = record  # as last committed
+        self._lease = lease
+        self._claim = claim
+        self._admission = admission
+        self._state = state
+        self._metrics = metrics
+        self._pace = pace
+        self._on_commit = on_commit
+        self._committing = asyncio.Lock()
+        self._due = asyncio.Event()
+        self._failure: Exception | None = None
+        self._stop: Callable[[End], None] | None = None
+        self._over = False  # the body has ended: only the settlement commits from here on
+        self._intake = Intake(store=store, record=record, admission=admission, content=content)
+        self._governed = self._intake.verifier is not None
+        self._plain = not self._governed and content.coding == "identity"
+
+    async def run(self, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> End:
+        """Pour the body and make durable what is to be kept. `check` judges a complete body before it is committed and
+        raises to refuse it. Returns how the body ended; raises what the store, the state or the body's form refuse.
+        After it returns, `record` says what is committed; completing the upload is the caller's next step."""
+        try:
+            if not self._plain:
+                await self._forbid_adoption()
+            end = await self._pour_or_keep(body)
+            await self._settle(end, body, check)
+            return end
+        except SyncFailed:
+            await self._forbid_adoption()  # the kernel may have given the tail's pages up: reading them proves nothing
+            raise
+        finally:
+            await self._close()
+
+    async def checkpoint(self) -> None:
+        """Commit what has arrived so far; does nothing for coded and digested bodies. Never raises: a failure ends the
+        transfer, and whoever asked finds the last committed offset in the state."""
+        if not self._plain or self._over or self._intake.mark.offset <= self.record.upload.offset:
+            return
+        try:
+            await self._commit_mark()
+        except Exception as failure:  # whatever it was, the request ends with it: it is raised again there
+            self._failure = failure
+            if self._stop is not None:
+                self._stop(End.SHUTDOWN)
+
+    async def _forbid_adoption(self) -> None:
+        if self.record.adoptable:
+            self.record = replace(self.record, adoptable=False)
+            await self._state.save(self.record, self._lease)
+
+    async def _pour_or_keep(self, body: Body) -> End:
+        try:
+            return await self._pour(body)
+        except StoreFull:
+            if self._plain:
+                with contextlib.suppress(StateError):  # the database may lie on the same full disk: nothing was told
+                    await self._commit_mark()  # what still fitted is kept
+            raise
+
+    async def _pour(self, body: Body) -> End:
+        self._stop = body.stop
+        self._claim.on_superseded(lambda: body.stop(End.SUPERSEDED))
+        if not self._plain:
+            return await self._poured(body)
+        loop = asyncio.get_running_loop()
+
+        def due() -> None:
+            loop.call_soon_threadsafe(self._due.set)
+
+        self._intake.call_when_due(self._pace.checkpoint_size, due)
+        ticker = asyncio.create_task(self._tick())
+        self._claim.checkpoint = self.checkpoint
+        try:
+            return await self._poured(body)
+        finally:
+            self._claim.checkpoint = None
+            self._over = True
+            self._due.set()
+            await ticker  # not cancelled: a commit under way ends properly, and what it committed is known here
+
+    async def _poured(self, body: Body) -> End:
+        try:
+            end = await body.pour(self._intake)
+        finally:
+            self._claim.on_superseded(None)
+        if self._failure is not None:
+            raise self._failure
+        return end
+
+    async def _tick(self) -> None:
+        """Checkpoint whenever enough bytes or enough time have gone by."""
+        while not self._over:
+            with contextlib.suppress(TimeoutError):  # then the interval has passed
+                await asyncio.wait_for(self._due.wait(), self._pace.checkpoint_interval)
+            self._due.clear()
+            await self.checkpoint()
+
+    async def _settle(self, end: End, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> None:
+        if end is End.COMPLETE:
+            await in_thread(self._intake.finish)
+            await check(self._intake, body)
+            await self._commit_mark(whole=True)
+        elif not self._governed and not (end is End.SUPERSEDED and self._claim.drops(self.record.upload.offset)):
+            await self._commit_mark()
+
+    async def _close(self) -> None:
+        async with self._committing:  # an observer's checkpoint may still be syncing
+            self._over = True
+            await in_thread(self._intake.close)
+
+    async def _commit_mark(self, *, whole: bool = False) -> None:
+        """Sync and commit what is stored. A cancelled caller leaves it running to its end: nothing is half known."""
+        await asyncio.shield(asyncio.create_task(self._commit(whole)))
+
+    async def _commit(self, whole: bool) -> None:
+        async with self._committing:
+            if self._intake.mark.offset > self.record.upload.offset:
+                with self._metrics.sync_seconds.time():
+                    mark = await in_thread(self._intake.sync)
+            else:
+                mark = Mark(self.record.upload.offset, self.record.crc64)
+            record = self._moved(mark, whole)
+            if record is not self.record:
+                with self._metrics.commit_seconds.time():
+                    await self._state.save(record, self._lease)
+                self._metrics.stored_bytes.inc(record.upload.offset - self.record.upload.offset)
+                self.record = record
+                await self._on_commit(record)
+
+    def _moved(self, mark: Mark, whole: bool) -> Record:
+        """The record at a mark. `whole`: the body was taken whole, so its end may mean the upload's end."""
+        upload, now = self.record.upload, self._pace.clock()
+        length = self._admission.length if self._admission.length is not None else upload.length
+        finishing = False
+        if whole:
+            if self._admission.completes and length is None:
+                length = mark.offset
+            reached = mark.offset == length
+            finishing = reached and (self._admission.completes or self._admission.finishes_at_length)
+        if (mark.offset, length, finishing) == (upload.offset, upload.length, False):
+            return self.record
+        unfinished = Phase.RECEIVING if mark.offset else Phase.EMPTY
+        phase = Phase.FINISHING if finishing else unfinished
+        grown = mark.offset > upload.offset  # then the writer has cut off whatever an earlier request left
+        expires_at = now + self._pace.upload_ttl if grown else upload.expires_at
+        moved = advance(upload, phase, offset=mark.offset, length=length, expires_at=expires_at)
+        adoptable = grown or self.record.adoptable
+        return replace(self.record, upload=moved, crc64=mark.crc64, adoptable=adoptable, updated_at=now)

@@ -1,0 +1,265 @@
+"""What the server does with uploads: create, append, inspect, terminate, fetch.
+
+This is the one place where protocol, claims, state and store meet. Every method takes a command and the dialect it came
+in, and returns the reply; refusals are raised as :class:`ferryman_protocol.problems.Refused`.
+"""
+
+import asyncio
+import contextlib
+import os
+from dataclasses import replace
+from typing import Final
+
+from ferryman_protocol.commands import Admission, Append, Content, Create, Inspect, Terminate
+from ferryman_protocol.digest_fields import format_digests
+from ferryman_protocol.ids import new_id
+from ferryman_protocol.model import Concat, Phase, Reply, Upload
+from ferryman_protocol.problems import Overrun, Refused
+from ferryman_protocol.refusals import finishing, gone, not_found
+from ferryman_protocol.transitions import advance
+from ferryman_server.auth import Action, ask
+from ferryman_server.claims import Claim, Intent
+from ferryman_server.events import Event
+from ferryman_server.house import Exchange, House
+from ferryman_server.receiving import Receiver
+from ferryman_server.refusals import Declined, about, superseded
+from ferryman_server.state.base import Lease, Record
+from ferryman_server.threads import in_thread
+
+FINISH_WAIT: Final = 10.0  # seconds a HEAD or a repeated PATCH waits for an upload that is being published (DESIGN §3)
+
+
+class Uploads:
+    """The operations on uploads."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._receiver = Receiver(house)
+
+    # -- creation -----------------------------------------------------------------------------------------------------
+
+    async def create(self, command: Create, x: Exchange) -> Reply:
+        """Make an upload and store the body that came with it."""
+        house = self._house
+        allowed = await ask(house.guard, x.caller, Action.CREATE, None)
+        admission = x.dialect.admit_create(command, house.limits)
+        record = await self._new_record(command, admission, allowed.owner, x)
+        await house.state.create(record)
+        upload = record.upload
+        house.events.publish(Event("created", upload.id, record.created_at, {"length": upload.length}))
+        announced = x.dialect.announced(
+            upload, location=house.location(upload.id), limits=house.limits, now=record.created_at
+        )
+        if announced is not None:
+            x.inform(announced)
+        if upload.concat is Concat.FINAL:
+            if upload.phase is Phase.FINISHING:
+                house.assembler.start(upload.id)
+        elif command.content is not None or command.completes or upload.length == 0:
+            record = await self._first_body(command, admission, record, x, told=announced is not None)
+        return await self._answered(
+            x.dialect.created(
+                record.upload,
+                location=house.location(upload.id),
+                limits=house.limits,
+                now=house.pace.clock(),
+                carried=command.content is not None,
+            ),
+            record,
+        )
+
+    async def _new_record(self, command: Create, admission: Admission, owner: str | None, x: Exchange) -> Record:
+        house, now = self._house, self._house.pace.clock()
+        phase, length = Phase.EMPTY, admission.length
+        if command.concat is Concat.FINAL:
+            for part_id in dict.fromkeys(command.parts):
+                part = await house.state.get(part_id)
+                await ask(house.guard, x.caller, Action.CONCATENATE, part.upload if part else None)
+            phase, length = await house.assembler.plan(command, house.limits)
+        upload = Upload(
+            id=new_id(os.urandom(16)),
+            phase=phase,
+            length=length,
+            dialect=x.dialect.name,
+            metadata=command.metadata,
+            concat=command.concat,
+            concat_echo=command.concat_echo,
+            parts=command.parts,
+            content_type=command.content_type,
+            content_encoding=command.content_encoding,
+            filename=command.filename,
+            expires_at=now + house.pace.upload_ttl,
+        )
+        return Record(
+            upload=upload,
+            created_at=now,
+            updated_at=now,
+            owner=owner,
+            repr_digests=command.repr_digests,
+            want_repr_digests=command.want_repr_digests,
+        )
+
+    async def _first_body(
+        self, command: Create, admission: Admission, record: Record, x: Exchange, *, told: bool
+    ) -> Record:
+        """Receive the creation's own body. Nobody knows the URL of an upload whose creation is refused or breaks off
+        before its Location was told: such an upload is freed at once."""
+        house, upload_id = self._house, record.upload.id
+        content = command.content or Content(length=0)
+        async with house.claims.take(upload_id, 0) as claim:
+            held = await house.state.lease(upload_id)
+            if held is None:
+                raise Refused(not_found(upload_id))
+            record, lease = held
+            try:
+                return await self._receiver.receive(record, lease, claim, admission, content, x)
+            except Declined as declined:
+                unreachable = not told and declined.upload is not None and declined.upload.phase is not Phase.COMPLETE
+                if unreachable:
+                    await house.state.delete(upload_id, lease)  # first: a file without a row is freed by the reaper
+                    await in_thread(house.store.discard, upload_id, published=True)  # a publication may be half done
+                    raise Declined(declined.problem, None) from declined
+                raise
+
+    # -- append -------------------------------------------------------------------------------------------------------
+
+    async def append(self, command: Append, x: Exchange) -> Reply:
+        """Store a body at an offset; a transfer of the same upload that is under way gives way to it."""
+        house, upload_id = self._house, command.upload_id
+        record = await self._known(upload_id, x, Action.APPEND)
+        if record.upload.phase is Phase.FINISHING:
+            await self._settled(upload_id, record)
+        async with house.claims.take(upload_id, command.offset) as claim:
+            held = await house.state.lease(upload_id)
+            if held is None:
+                raise Refused(not_found(upload_id))
+            record, lease = held
+            with about(record.upload):
+                self._still_wanted(claim)
+                record = await self._finished(record, lease)
+                admission = await self._admitted(command, record, lease, x)
+            if command.repr_digests is not None or command.want_repr_digests:
+                record = replace(
+                    record,
+                    repr_digests=command.repr_digests or record.repr_digests,
+                    want_repr_digests=command.want_repr_digests or record.want_repr_digests,
+                )
+            if record.upload.phase is not Phase.COMPLETE:
+                record = await self._receiver.receive(record, lease, claim, admission, command.content, x)
+        reply = x.dialect.appended(
+            record.upload, location=house.location(upload_id), limits=house.limits, now=house.pace.clock()
+        )
+        return await self._answered(reply, record)
+
+    async def _admitted(self, command: Append, record: Record, lease: Lease, x: Exchange) -> Admission:
+        try:
+            return x.dialect.admit_append(command, record.upload, self._house.limits)
+        except Overrun:
+            await self._receiver.invalidate(record, lease)
+            raise
+
+    async def _finished(self, record: Record, lease: Lease) -> Record:
+        """Publish what an earlier request left in FINISHING (its publication failed)."""
+        if record.upload.phase is Phase.FINISHING and record.upload.concat is not Concat.FINAL:
+            return await self._house.finisher.finish(record, lease)
+        return record
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    async def inspect(self, command: Inspect, x: Exchange) -> tuple[Reply, Record]:
+        """Tell where an upload stands. A tus HEAD disturbs nobody; one whose offset must be accepted takes over."""
+        house, upload_id = self._house, command.upload_id
+        record = await self._known(upload_id, x, Action.INSPECT)
+        record = await self._current(record, takes_over=command.takes_over)
+        with about(record.upload):
+            return x.dialect.inspected(record.upload, limits=house.limits, now=house.pace.clock()), record
+
+    async def fetch(self, upload_id: str, x: Exchange, *, takes_over: bool) -> Record:
+        """The record behind a GET. Only an offset retrieval of the IETF protocol takes over."""
+        record = await self._known(upload_id, x, Action.DOWNLOAD)
+        if takes_over or record.upload.phase is Phase.FINISHING:
+            record = await self._current(record, takes_over=takes_over)
+        return record
+
+    async def terminate(self, command: Terminate, x: Exchange) -> Reply:
+        """Delete an upload: a transfer under way is ended, the data are freed, the URL answers 410 from now on."""
+        house, upload_id = self._house, command.upload_id
+        await self._known(upload_id, x, Action.TERMINATE)
+        async with house.claims.take(upload_id, Intent.DELETE):
+            held = await house.state.lease(upload_id)
+            if held is None:
+                raise Refused(not_found(upload_id))
+            record, lease = held
+            with about(record.upload):
+                if record.upload.phase in (Phase.TERMINATED, Phase.EXPIRED):
+                    raise Refused(gone(record.upload))
+            now = house.pace.clock()
+            upload = advance(record.upload, Phase.TERMINATED, expires_at=now)
+            await house.state.save(replace(record, upload=upload, updated_at=now), lease)
+            await in_thread(house.store.discard, upload_id, published=True)
+        house.events.publish(Event("terminated", upload_id, now, {"offset": upload.offset}))
+        if upload.concat is Concat.PARTIAL:
+            await house.assembler.part_lost(upload_id)
+        return x.dialect.terminated()
+
+    async def finish_pending(self, upload_id: str) -> bool:
+        """Publish an upload that stands in FINISHING, if nobody is at work on it; True when it is published."""
+        house = self._house
+        async with house.claims.take_if_free(upload_id) as claim:
+            held = await house.state.lease(upload_id) if claim is not None else None
+            if held is None or held[0].upload.phase is not Phase.FINISHING:
+                return held is not None
+            record, lease = held
+            if record.upload.concat is Concat.FINAL:
+                house.assembler.start(upload_id)
+                return False
+            await house.finisher.finish(record, lease)
+        if record.upload.concat is Concat.PARTIAL:
+            await house.assembler.part_completed(upload_id)
+        return True
+
+    async def _current(self, record: Record, *, takes_over: bool) -> Record:
+        """The record, as fresh as the request may have it."""
+        house, upload_id = self._house, record.upload.id
+        if record.upload.phase is Phase.FINISHING:
+            return await self._settled(upload_id, record)
+        if takes_over and house.claims.busy(upload_id):
+            async with house.claims.take(upload_id, Intent.LOOK):
+                return await house.state.get(upload_id) or record
+        holder = house.claims.holder(upload_id)
+        if holder is not None and holder.checkpoint is not None:
+            await holder.checkpoint()
+        return await house.state.get(upload_id) or record
+
+    async def _settled(self, upload_id: str, record: Record) -> Record:
+        """Wait for a publication under way; publish what a failure left. Raises Declined (503) if it takes too long."""
+        house = self._house
+        if record.upload.concat is Concat.FINAL:
+            house.assembler.start(upload_id)
+            return record
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_WAIT):
+                await house.claims.settled(upload_id)
+        await self.finish_pending(upload_id)
+        record = await house.state.get(upload_id) or record
+        if record.upload.phase is Phase.FINISHING:
+            raise Declined(finishing(record.upload), record.upload)
+        return record
+
+    async def _known(self, upload_id: str, x: Exchange, action: Action) -> Record:
+        house = self._house
+        record = await house.state.get(upload_id)
+        if record is None:
+            raise Refused(not_found(upload_id))
+        await ask(house.guard, x.caller, action, record.upload)
+        return record
+
+    def _still_wanted(self, claim: Claim) -> None:
+        if claim.superseded:
+            raise Refused(superseded())
+
+    async def _answered(self, reply: Reply, record: Record) -> Reply:
+        wanted = await self._house.finisher.wanted(record)
+        if wanted is None:
+            return reply
+        return replace(reply, headers=(*reply.headers, ("Repr-Digest", format_digests(wanted))))
