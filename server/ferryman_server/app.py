@@ -34,10 +34,10 @@ from ferryman_server.metrics import Metrics
 from ferryman_server.observe import Observe
 from ferryman_server.progress_log import ProgressLog
 from ferryman_server.reaper import run_reaper
-from ferryman_server.recovery import Recovered, boot_id, is_final, recover
+from ferryman_server.recovery import boot_id, is_final, recover
 from ferryman_server.settings import Settings
 from ferryman_server.site import page_routes
-from ferryman_server.state.base import State
+from ferryman_server.state.base import Record, State
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Concatenates, Store
 from ferryman_server.storage.identity import DataLock
@@ -60,7 +60,7 @@ _EXPOSED: Final = (
 # fmt: on
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _LOOPBACK: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
-_RETRY_PENDING: Final = 30.0  # seconds between attempts to publish what a failure left in FINISHING
+_RETRY_PENDING: Final = 30.0  # seconds between looks at what a failure left in FINISHING or WAITING
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +110,15 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
         metrics=metrics,
         claims=claims,
         finisher=finisher,
-        assembler=Assembler(state=state, store=store, claims=claims, finisher=finisher, events=events, pace=pace),
+        assembler=Assembler(
+            state=state,
+            store=store,
+            claims=claims,
+            finisher=finisher,
+            events=events,
+            pace=pace,
+            max_size=settings.max_size,
+        ),
         guard=guard,
         limits=_limits(settings, store),
         pace=pace,
@@ -213,35 +221,38 @@ async def _running(settings: Settings, backends: Backends, house: House, uploads
         stack.push_async_callback(backends.state.close)
         stack.callback(backends.store.close)
         previous, current = backends.previous_boot(), boot_id()
-        recovered = await recover(house, same_boot=current is not None and previous == current)
+        await recover(house, same_boot=current is not None and previous == current)
         stack.push_async_callback(house.assembler.close)
-        await _resume(house, recovered)
         background = [
             asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
-            asyncio.create_task(_publish_pending(house, uploads)),
+            asyncio.create_task(_go_on_with_pending(house, uploads)),
         ]
         stack.push_async_callback(_cancel, background)
         yield
 
 
-async def _resume(house: House, recovered: Recovered) -> None:
-    for record in recovered.pending:
-        if record.upload.phase is Phase.WAITING:
-            await house.assembler.reconsider(record.upload.id)
-        elif is_final(record):
-            house.assembler.start(record.upload.id)
-
-
-async def _publish_pending(house: House, uploads: Uploads) -> None:
-    """Publish what a crash or a failing store left in FINISHING; look again every so often."""
+async def _go_on_with_pending(house: House, uploads: Uploads) -> None:
+    """Finish what a crash or a failing store left half-way; look again every so often."""
     while True:
         try:
-            for record in await house.state.in_phases((Phase.FINISHING,)):
-                if not is_final(record):
-                    await uploads.finish_pending(record.upload.id)
-        except Exception as failure:  # the store or the state is away: the next round may find it back
-            log.warning("publishing finished uploads failed, it is tried again", error=str(failure))
+            for record in await house.state.in_phases((Phase.FINISHING, Phase.WAITING)):
+                await _go_on_with(record, house, uploads)
+        except Exception as failure:  # the state is away: the next round may find it back
+            log.warning("looking for unfinished work failed, it is tried again", error=str(failure))
         await asyncio.sleep(_RETRY_PENDING)
+
+
+async def _go_on_with(record: Record, house: House, uploads: Uploads) -> None:
+    upload = record.upload
+    try:
+        if upload.phase is Phase.WAITING:
+            await house.assembler.reconsider(upload.id)
+        elif is_final(record):
+            house.assembler.start(upload.id)
+        else:
+            await uploads.finish_pending(upload.id)
+    except Exception as failure:  # one that cannot be finished yet must not hold up the others
+        log.warning("finishing an upload failed, it is tried again", upload_id=upload.id, error=str(failure))
 
 
 async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:

@@ -86,6 +86,11 @@ class Server:
         """Start again after a kill or a stop."""
         self.start()
 
+    def crash(self) -> None:
+        """kill -9, and a start on the same data."""
+        self.kill()
+        self.restart()
+
     def close(self) -> None:
         """End whatever runs."""
         if self.running:
