@@ -79,7 +79,16 @@ function pair(key, value) {
 }
 
 /** What went wrong, in words for the person at the page. */
-class UploadError extends Error {}
+class UploadError extends Error {
+  /**
+   * @param {string} words
+   * @param {number} [status] of the answer that said so
+   */
+  constructor(words, status = 0) {
+    super(words);
+    this.status = status;
+  }
+}
 
 /**
  * Why an answer is not what was hoped for: the problem document's own words, or the status.
@@ -90,9 +99,9 @@ class UploadError extends Error {}
 function refusal(status, body) {
   try {
     const problem = JSON.parse(body);
-    return new UploadError([problem.title, problem.detail].filter(Boolean).join(": ") || `status ${status}`);
+    return new UploadError([problem.title, problem.detail].filter(Boolean).join(": ") || `status ${status}`, status);
   } catch {
-    return new UploadError(`the server answered with status ${status}`);
+    return new UploadError(`the server answered with status ${status}`, status);
   }
 }
 
@@ -130,8 +139,11 @@ class Transfer {
     this.label("Pause");
     announce(`${this.file.name}: uploading`);
     try {
-      const offset = await this.find();
-      if (offset < this.file.size) await this.send(offset);
+      let offset = await this.find();
+      while (offset < this.file.size) {
+        const sentFrom = offset;
+        offset = await this.send(sentFrom).catch((error) => this.onwards(error, sentFrom));
+      }
       this.finished();
     } catch (error) {
       this.stopped(error instanceof Error ? error.message : String(error));
@@ -161,9 +173,23 @@ class Transfer {
   }
 
   /**
+   * What to do about a failed PATCH. Chromium repeats one by itself after a reset, from the same offset, and gets 409 if
+   * the server had kept some of it: then nobody need be asked to resume.
+   * @param {unknown} error
+   * @param {number} sentFrom
+   * @returns {Promise<number>} the offset to go on at
+   */
+  async onwards(error, sentFrom) {
+    if (!(error instanceof UploadError) || error.status !== 409) throw error;
+    const offset = await this.find();
+    if (offset <= sentFrom) throw error;
+    return offset;
+  }
+
+  /**
    * Send everything from `offset` on in one PATCH.
    * @param {number} offset
-   * @returns {Promise<void>}
+   * @returns {Promise<number>} the offset afterwards, which is the file's size
    */
   send(offset) {
     const request = new XMLHttpRequest();
@@ -173,7 +199,7 @@ class Transfer {
     return new Promise((resolve, reject) => {
       request.upload.addEventListener("progress", (event) => this.show(offset, event.loaded, began));
       request.addEventListener("load", () => {
-        if (request.status === 204) resolve();
+        if (request.status === 204) resolve(this.file.size);
         else reject(refusal(request.status, request.responseText));
       });
       request.addEventListener("error", () => reject(new UploadError("the connection broke")));
@@ -286,10 +312,20 @@ function rowOf(upload) {
   const [name, state, received, length, created] = row.cells;
   fillName(name, upload);
   fill(state, upload.reason ? `${upload.phase}: ${upload.reason}` : upload.phase);
-  fill(received, upload.length ? `${Math.floor((100 * upload.offset) / upload.length)} %` : size(upload.offset));
+  fill(received, share(upload));
   fill(length, upload.length === null ? "unknown" : size(upload.length));
   fill(created, new Date(upload.created_at * 1000).toLocaleString());
   return row;
+}
+
+/**
+ * How much of an upload is there.
+ * @param {Listed} upload
+ * @returns {string}
+ */
+function share(upload) {
+  if (upload.phase === "complete") return "100 %"; // an empty file, too
+  return upload.length ? `${Math.floor((100 * upload.offset) / upload.length)} %` : size(upload.offset);
 }
 
 /**
@@ -332,7 +368,7 @@ async function describe() {
       ["Resumable Uploads for HTTP (IETF), limits", headers.get("Upload-Limit")],
       ["Types of appended bodies", headers.get("Accept-Patch")],
       ["Content codings of bodies", headers.get("Accept-Encoding")],
-      ["Largest upload", most ? size(Number(most)) : "no limit"],
+      ["Largest upload", most ? `${size(Number(most))} (${most} bytes)` : "no limit"],
     ];
     list.replaceChildren();
     for (const [term, value] of facts) {
