@@ -99,7 +99,10 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus text."""
-        body, media_type = await self._metrics.scrape(self._house.state, self._house.store)
+        try:
+            body, media_type = await self._metrics.scrape(self._house.state, self._house.store)
+        except Exception as failure:
+            return _refusal(failure)
         return Response(body, media_type=media_type, headers={"Cache-Control": "no-store"})
 
 
@@ -112,7 +115,7 @@ def _caller(request: Request) -> Caller:
 def _limit(text: str | None) -> int:
     if text is None:
         return 100
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PAGE_LIMIT:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= PAGE_LIMIT:
         raise ValueError(f"limit is a whole number from 1 to {PAGE_LIMIT}, not {text[:40]!r}")
     return int(text)
 

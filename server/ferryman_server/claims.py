@@ -30,6 +30,10 @@ class Intent(Enum):
 Wish: TypeAlias = int | Intent  # an offset in bytes, or an intent
 
 
+class NotYet(Exception):
+    """The holder has not let go in time: it is being finished, or its disk is slow."""
+
+
 class Claim:
     """One request's place in the line for one upload."""
 
@@ -82,9 +86,10 @@ class Claims:
         return line[0] if line else None
 
     @asynccontextmanager
-    async def take(self, upload_id: str, wish: Wish) -> AsyncIterator[Claim]:
+    async def take(self, upload_id: str, wish: Wish, *, patience: float | None = None) -> AsyncIterator[Claim]:
         """Hold the upload for the length of the `async with`. Look at `superseded` first thing: a newer claim may
-        have come while this one waited for its turn."""
+        have come while this one waited for its turn. Raises NotYet when it is not its turn after `patience` seconds.
+        """
         claim = Claim(wish)
         line = self._lines.setdefault(upload_id, [])
         if line:
@@ -94,7 +99,7 @@ class Claims:
         line.append(claim)
         try:
             if line[0] is not claim:
-                await claim._turn.wait()
+                await _wait(claim._turn, patience)
             yield claim
         finally:
             self._leave(upload_id, claim)
@@ -122,3 +127,11 @@ class Claims:
             del self._lines[upload_id]
         elif first:
             line[0]._turn.set()
+
+
+async def _wait(turn: asyncio.Event, patience: float | None) -> None:
+    try:
+        async with asyncio.timeout(patience):
+            await turn.wait()
+    except TimeoutError:
+        raise NotYet from None

@@ -8,49 +8,65 @@ is combined from the parts'. Partials stay until their time runs out; they may b
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from ferryman_protocol import problems
 from ferryman_protocol.commands import Create
-from ferryman_protocol.model import Concat, Limits, Phase
+from ferryman_protocol.model import Concat, Phase
 from ferryman_protocol.problems import Problem, Refused
 from ferryman_protocol.transitions import advance
-from ferryman_server.claims import Claim, Claims
+from ferryman_server.claims import Claim, Claims, Intent
 from ferryman_server.digests import combine
 from ferryman_server.events import Event, Events
 from ferryman_server.finishing import Finisher
-from ferryman_server.state.base import Lease, Record, State, StateError
+from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
 from ferryman_server.storage.base import Concatenates, Store, StoreError
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Pace
 
 log = structlog.get_logger("ferryman.concatenation")
 
+_LOST: Final = {
+    Phase.EXPIRED: "has expired",
+    Phase.TERMINATED: "was deleted",
+    Phase.FAILED: "has failed",
+    Phase.INVALID: "became invalid",
+}
+
 
 class Assembler:
     """Builds final uploads in the background."""
 
     def __init__(
-        self, *, state: State, store: Store, claims: Claims, finisher: Finisher, events: Events, pace: Pace
+        self,
+        *,
+        state: State,
+        store: Store,
+        claims: Claims,
+        finisher: Finisher,
+        events: Events,
+        pace: Pace,
+        max_size: int | None = None,
     ) -> None:
+        """`max_size`: bytes that a final upload may have; None: unlimited."""
         self._state = state
         self._store = store
         self._claims = claims
         self._finisher = finisher
         self._events = events
         self._pace = pace
+        self._max_size = max_size
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def plan(self, command: Create, limits: Limits) -> tuple[Phase, int | None]:
+    async def plan(self, command: Create) -> tuple[Phase, int | None]:
         """The phase a new final upload starts in, and its length if every partial's is known. Raises Refused."""
         parts = [await self._partial(part_id) for part_id in command.parts]
         lengths = [part.upload.length for part in parts]
         known = [length for length in lengths if length is not None]
-        if limits.max_size is not None and sum(known) > limits.max_size:
-            detail = f"the parts add up to {sum(known)} bytes, more than the {limits.max_size} this server takes"
-            raise Refused(Problem(kind=problems.EXCEEDS_MAX_SIZE, detail=detail))
+        if self._too_large(sum(known)):
+            raise Refused(Problem(kind=problems.EXCEEDS_MAX_SIZE, detail=self._excess(sum(known))))
         length = sum(known) if len(known) == len(lengths) else None
         complete = all(part.upload.phase is Phase.COMPLETE for part in parts)
         return (Phase.FINISHING if complete else Phase.WAITING), length
@@ -71,23 +87,19 @@ class Assembler:
         if final_id not in self._tasks:
             self._run(final_id, self._keep_at_it(final_id))
 
-    async def part_completed(self, part_id: str) -> None:
-        """A partial is complete: the final uploads that waited for it alone can be assembled now."""
-        for final in await self._state.waiting_on(part_id):
-            await self.reconsider(final.upload.id)
-
-    async def part_lost(self, part_id: str) -> None:
-        """A partial is gone before its final uploads could be assembled: these have failed."""
-        for final in await self._state.waiting_on(part_id):
-            async with self._claims.take_if_free(final.upload.id):
-                held = await self._state.lease(final.upload.id)
-                if held is not None and held[0].upload.phase is Phase.WAITING:
-                    await self._fail(*held, f"its part {part_id} was deleted or expired before it was complete")
+    async def part_changed(self, part_id: str) -> None:
+        """A partial is complete, or gone: start the final uploads that waited for it alone, or let them fail. Never
+        raises; what cannot be done now is done when the waiting uploads are next looked at."""
+        try:
+            for final in await self._state.waiting_on(part_id):
+                await self.reconsider(final.upload.id)
+        except (StateError, Fenced) as failure:
+            log.warning("a final upload goes on waiting for its part", part_id=part_id, error=str(failure))
 
     def listen(self, event: Event) -> None:
-        """A partial that expires takes the final uploads that wait for it along; subscribe this to the events."""
-        if event.name == "expired":
-            self._run(f"lost {event.upload_id}", self.part_lost(event.upload_id))
+        """A partial that expires or fails takes the final uploads that wait for it along; subscribe this to events."""
+        if event.name in ("expired", "failed"):
+            self._run(f"lost {event.upload_id}", self.part_changed(event.upload_id))
 
     async def close(self) -> None:
         """Stop all background work; what is half-way goes on at the next start."""
@@ -102,16 +114,22 @@ class Assembler:
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
     async def reconsider(self, final_id: str) -> None:
-        """Start a waiting final upload whose partials are all complete by now."""
-        async with self._claims.take_if_free(final_id) as claim:
-            held = await self._state.lease(final_id) if claim is not None else None
+        """Start a waiting final upload whose partials are all complete by now; one that waits in vain has failed."""
+        async with self._claims.take(final_id, Intent.LOOK):
+            held = await self._state.lease(final_id)
             if held is None or held[0].upload.phase is not Phase.WAITING:
                 return
             record, lease = held
             parts = await self._parts(record)
-            if parts is None or any(part.upload.phase is not Phase.COMPLETE for part in parts):
+            if isinstance(parts, str):
+                await self._fail(record, lease, parts)
+                return
+            if any(part.upload.phase is not Phase.COMPLETE for part in parts):
                 return
             length = sum(part.upload.offset for part in parts)
+            if self._too_large(length):
+                await self._fail(record, lease, self._excess(length))
+                return
             upload = advance(record.upload, Phase.FINISHING, length=length)
             await self._state.save(replace(record, upload=upload, updated_at=self._pace.clock()), lease)
         self.start(final_id)
@@ -123,7 +141,9 @@ class Assembler:
                 async with self._claims.take_if_free(final_id) as claim:
                     if claim is not None and await self._assemble(final_id, claim):
                         return
-            except (StoreError, StateError) as failure:
+            except Refused:
+                return  # its digest is not the announced one: the finisher has committed that it failed
+            except (StoreError, StateError, Fenced) as failure:
                 log.warning(
                     "assembling a final upload failed, it is tried again", upload_id=final_id, error=str(failure)
                 )
@@ -137,8 +157,8 @@ class Assembler:
             return True
         record, lease = held
         parts = await self._parts(record)
-        if parts is None:
-            await self._fail(record, lease, "one of its parts was deleted or expired before it was assembled")
+        if isinstance(parts, str):
+            await self._fail(record, lease, parts)
             return True
         copied = await self._copy(record, lease, parts, claim)
         if copied is None:
@@ -162,12 +182,22 @@ class Assembler:
             start += size
         return record
 
-    async def _parts(self, record: Record) -> list[Record] | None:
-        parts = [await self._state.get(part_id) for part_id in record.upload.parts]
-        usable = [
-            part for part in parts if part is not None and part.upload.phase not in (Phase.EXPIRED, Phase.TERMINATED)
-        ]
-        return usable if len(usable) == len(parts) else None
+    async def _parts(self, record: Record) -> list[Record] | str:
+        """The partials in order; or, when one of them never becomes complete, the reason to fail with."""
+        parts = []
+        for part_id in record.upload.parts:
+            part = await self._state.get(part_id)
+            lost = "is gone" if part is None else _LOST.get(part.upload.phase)
+            if part is None or lost is not None:
+                return f"its part {part_id} {lost}"
+            parts.append(part)
+        return parts
+
+    def _too_large(self, length: int) -> bool:
+        return self._max_size is not None and length > self._max_size
+
+    def _excess(self, length: int) -> str:
+        return f"the parts add up to {length} bytes, more than the {self._max_size} this server takes"
 
     async def _fail(self, record: Record, lease: Lease, reason: str) -> None:
         now = self._pace.clock()

@@ -5,7 +5,9 @@ that is away for a minute: the same steps are taken again until the object can b
 `complete`. Nobody is told that it is before that.
 """
 
+import asyncio
 from dataclasses import replace
+from typing import Final
 
 from ferryman_protocol import problems
 from ferryman_protocol.digest_fields import Digests
@@ -19,6 +21,8 @@ from ferryman_server.storage.base import Store
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Pace
 
+READERS: Final = 4  # uploads read back at once: each keeps a thread busy, and syncs need those threads too
+
 
 class Finisher:
     """Publishes uploads that have all their bytes."""
@@ -28,13 +32,15 @@ class Finisher:
         self._store = store
         self._events = events
         self._pace = pace
+        self._readers = asyncio.Semaphore(READERS)
 
     async def finish(self, record: Record, lease: Lease) -> Record:
         """Take a record in FINISHING to COMPLETE. Raises Refused when its digests do not match (the upload has then
         FAILED), StoreError or StateError when it has to be tried again later: it stays FINISHING."""
         upload = record.upload
         if record.repr_digests is not None:
-            wrong = await in_thread(self._mismatch, record)
+            async with self._readers:
+                wrong = await in_thread(self._mismatch, record)
             if wrong is not None:
                 await self._fail(record, lease, wrong)
         await in_thread(self._store.publish, upload.id, upload.offset)
@@ -55,7 +61,8 @@ class Finisher:
         """The digests of a complete upload that its client asked for (Want-Repr-Digest), the preferred first."""
         if not record.want_repr_digests or record.upload.phase is not Phase.COMPLETE:
             return None
-        return await in_thread(self._computed, record, record.want_repr_digests[0])
+        async with self._readers:
+            return await in_thread(self._computed, record, record.want_repr_digests[0])
 
     def _computed(self, record: Record, algorithm: str) -> Digests:
         running = new_hash(algorithm)

@@ -3,9 +3,10 @@
 An intake is the sink that a body is poured into. After each piece its `mark` says how far the stored bytes reach and
 what their CRC64/NVME is; the event loop's side (:mod:`ferryman_server.transfer`) makes marks durable and commits them.
 
-The last byte of an upload whose end cannot be known beforehand (a chunked or a coded body) is held back until the end
-of the body was seen. So neither a checkpoint nor the tail that a killed process leaves ever reaches the length before
-it is certain that the body was not too long.
+The last byte is held back until the end of the body was seen and nothing spoke against it (its digests, the guard):
+that of a body whose end cannot be known beforehand (chunked or coded), and of one that completes the upload by reaching
+its length. So neither a checkpoint nor the tail that a killed process leaves ever reaches the length of an upload that
+is not complete by that: a tus client would take it for complete and never come back.
 """
 
 from collections.abc import Callable
@@ -38,12 +39,17 @@ class Intake:
         self._writer: Writer | None = None
         self._decoder = decoder(content.coding, self._take, admission.room)
         uncertain_end = content.length is None or content.coding != "identity"
-        self._hold_at = admission.room if uncertain_end else None
+        self._hold_at = admission.room if uncertain_end or admission.finishes_at_length else None
         self._taken = 0
         self._held = b""
         self._step = 0
         self._due_at = 0
         self._on_due: Callable[[], None] | None = None
+
+    @property
+    def reach(self) -> int:
+        """The offset after everything that was taken, a byte held back included."""
+        return self.mark.offset + len(self._held)
 
     def call_when_due(self, step: int, call: Callable[[], None]) -> None:
         """Call back, from the worker thread, each time another `step` bytes are stored."""
@@ -57,14 +63,17 @@ class Intake:
         self._decoder.feed(piece)
 
     def finish(self) -> None:
-        """The end of the body was seen: check that the coding ended too, and store the byte held back."""
+        """The end of the body was seen: check that the coding ended too."""
         self._decoder.finish()
-        if self._held:
+
+    def sync(self, *, whole: bool = False) -> Mark:
+        """Make what is stored durable; the mark is true from here on. Raises SyncFailed.
+
+        `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
+        """
+        if whole and self._held:
             self._put(memoryview(self._held))
             self._held = b""
-
-    def sync(self) -> Mark:
-        """Make what is stored durable; the mark is true from here on. Raises SyncFailed."""
         mark = self.mark
         if self._writer is not None:
             self._writer.sync()

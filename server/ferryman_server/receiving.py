@@ -46,7 +46,7 @@ class Receiver:
 
         async def check(intake: Intake, body: Body) -> None:
             await in_thread(_verify, intake, body, content)
-            if admission.completes or (admission.finishes_at_length and intake.mark.offset == admission.length):
+            if admission.completes or (admission.finishes_at_length and intake.reach == admission.length):
                 await ask(house.guard, x.caller, Action.FINISH, transfer.record.upload)
 
         transfer = Transfer(
@@ -87,7 +87,7 @@ class Receiver:
         if upload.phase is Phase.FINISHING:
             record = await self._house.finisher.finish(record, lease)
             if upload.concat is Concat.PARTIAL:
-                await self._house.assembler.part_completed(upload.id)
+                await self._house.assembler.part_changed(upload.id)
             return record
         if admission.completes:
             raise Refused(short_of_length(offset=upload.offset, length=upload.length or 0))

@@ -79,9 +79,7 @@ class Transfer:
         try:
             if not self._plain:
                 await self._forbid_adoption()
-            end = await self._pour_or_keep(body)
-            await self._settle(end, body, check)
-            return end
+            return await self._take_in(body, check)
         except SyncFailed:
             await self._forbid_adoption()  # the kernel may have given the tail's pages up: reading them proves nothing
             raise
@@ -105,9 +103,11 @@ class Transfer:
             self.record = replace(self.record, adoptable=False)
             await self._state.save(self.record, self._lease)
 
-    async def _pour_or_keep(self, body: Body) -> End:
+    async def _take_in(self, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> End:
         try:
-            return await self._pour(body)
+            end = await self._pour(body)
+            await self._settle(end, body, check)
+            return end
         except StoreFull:
             if self._plain:
                 with contextlib.suppress(StateError):  # the database may lie on the same full disk: nothing was told
@@ -171,9 +171,10 @@ class Transfer:
 
     async def _commit(self, whole: bool) -> None:
         async with self._committing:
-            if self._intake.mark.offset > self.record.upload.offset:
+            reach = self._intake.reach if whole else self._intake.mark.offset
+            if reach > self.record.upload.offset:
                 with self._metrics.sync_seconds.time():
-                    mark = await in_thread(self._intake.sync)
+                    mark = await in_thread(self._intake.sync, whole=whole)
             else:
                 mark = Mark(self.record.upload.offset, self.record.crc64)
             record = self._moved(mark, whole)
@@ -194,6 +195,8 @@ class Transfer:
                 length = mark.offset
             reached = mark.offset == length
             finishing = reached and (self._admission.completes or self._admission.finishes_at_length)
+        elif self._admission.finishes_at_length and mark.offset == length:
+            length = upload.length  # only this request says so, and it broke off: an upload at its length is complete
         if (mark.offset, length, finishing) == (upload.offset, upload.length, False):
             return self.record
         unfinished = Phase.RECEIVING if mark.offset else Phase.EMPTY

@@ -7,18 +7,21 @@ in, and returns the reply; refusals are raised as :class:`ferryman_protocol.prob
 import asyncio
 import contextlib
 import os
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
+from ferryman_protocol import problems
+from ferryman_protocol.admission import refuse_unappendable
 from ferryman_protocol.commands import Admission, Append, Content, Create, Inspect, Terminate
 from ferryman_protocol.digest_fields import format_digests
 from ferryman_protocol.ids import new_id
 from ferryman_protocol.model import Concat, Phase, Reply, Upload
-from ferryman_protocol.problems import Overrun, Refused
-from ferryman_protocol.refusals import finishing, gone, not_found
+from ferryman_protocol.problems import Overrun, Problem, Refused
+from ferryman_protocol.refusals import RETRY_SOON, finishing, gone, not_found
 from ferryman_protocol.transitions import advance
 from ferryman_server.auth import Action, ask
-from ferryman_server.claims import Claim, Intent
+from ferryman_server.claims import Claim, Intent, NotYet, Wish
 from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
 from ferryman_server.receiving import Receiver
@@ -26,7 +29,7 @@ from ferryman_server.refusals import Declined, about, superseded
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.threads import in_thread
 
-FINISH_WAIT: Final = 10.0  # seconds a HEAD or a repeated PATCH waits for an upload that is being published (DESIGN §3)
+FINISH_WAIT: Final = 10.0  # seconds a request waits for an upload that another one is publishing (DESIGN §3)
 
 
 class Uploads:
@@ -35,6 +38,7 @@ class Uploads:
     def __init__(self, house: House) -> None:
         self._house = house
         self._receiver = Receiver(house)
+        self._publishing: set[asyncio.Task[bool]] = set()  # begun by requests that need not wait for the end
 
     # -- creation -----------------------------------------------------------------------------------------------------
 
@@ -55,6 +59,8 @@ class Uploads:
         if upload.concat is Concat.FINAL:
             if upload.phase is Phase.FINISHING:
                 house.assembler.start(upload.id)
+            else:
+                await house.assembler.reconsider(upload.id)  # a part may have changed before there was a row to find
         elif command.content is not None or command.completes or upload.length == 0:
             record = await self._first_body(command, admission, record, x, told=announced is not None)
         return await self._answered(
@@ -75,7 +81,7 @@ class Uploads:
             for part_id in dict.fromkeys(command.parts):
                 part = await house.state.get(part_id)
                 await ask(house.guard, x.caller, Action.CONCATENATE, part.upload if part else None)
-            phase, length = await house.assembler.plan(command, house.limits)
+            phase, length = await house.assembler.plan(command)
         upload = Upload(
             id=new_id(os.urandom(16)),
             phase=phase,
@@ -118,6 +124,8 @@ class Uploads:
                 if unreachable:
                     await house.state.delete(upload_id, lease)  # first: a file without a row is freed by the reaper
                     await in_thread(house.store.discard, upload_id, published=True)  # a publication may be half done
+                    data = {"offset": declined.upload.offset if declined.upload else 0}
+                    house.events.publish(Event("terminated", upload_id, house.pace.clock(), data))
                     raise Declined(declined.problem, None) from declined
                 raise
 
@@ -127,9 +135,12 @@ class Uploads:
         """Store a body at an offset; a transfer of the same upload that is under way gives way to it."""
         house, upload_id = self._house, command.upload_id
         record = await self._known(upload_id, x, Action.APPEND)
+        if record.upload.concat is Concat.FINAL:
+            with about(record.upload):
+                refuse_unappendable(record.upload)  # before the claim: it may be being assembled, for minutes
         if record.upload.phase is Phase.FINISHING:
             await self._settled(upload_id, record)
-        async with house.claims.take(upload_id, command.offset) as claim:
+        async with self._turn(upload_id, command.offset) as claim:
             held = await house.state.lease(upload_id)
             if held is None:
                 raise Refused(not_found(upload_id))
@@ -144,6 +155,8 @@ class Uploads:
                     repr_digests=command.repr_digests or record.repr_digests,
                     want_repr_digests=command.want_repr_digests or record.want_repr_digests,
                 )
+                if record.upload.phase is not Phase.COMPLETE:
+                    await house.state.save(record, lease)  # before a byte: a start after a crash may complete it
             if record.upload.phase is not Phase.COMPLETE:
                 record = await self._receiver.receive(record, lease, claim, admission, command.content, x)
         reply = x.dialect.appended(
@@ -154,14 +167,16 @@ class Uploads:
     async def _admitted(self, command: Append, record: Record, lease: Lease, x: Exchange) -> Admission:
         try:
             return x.dialect.admit_append(command, record.upload, self._house.limits)
-        except Overrun:
-            await self._receiver.invalidate(record, lease)
-            raise
+        except Overrun as overrun:
+            invalid = await self._receiver.invalidate(record, lease)
+            raise Declined(overrun.problem, invalid.upload) from overrun
 
     async def _finished(self, record: Record, lease: Lease) -> Record:
         """Publish what an earlier request left in FINISHING (its publication failed)."""
         if record.upload.phase is Phase.FINISHING and record.upload.concat is not Concat.FINAL:
-            return await self._house.finisher.finish(record, lease)
+            record = await self._house.finisher.finish(record, lease)
+            if record.upload.concat is Concat.PARTIAL:
+                await self._house.assembler.part_changed(record.upload.id)
         return record
 
     # -- the rest -----------------------------------------------------------------------------------------------------
@@ -177,6 +192,8 @@ class Uploads:
     async def fetch(self, upload_id: str, x: Exchange, *, takes_over: bool) -> Record:
         """The record behind a GET. Only an offset retrieval of the IETF protocol takes over."""
         record = await self._known(upload_id, x, Action.DOWNLOAD)
+        if takes_over:
+            await ask(self._house.guard, x.caller, Action.INSPECT, record.upload)  # who may only read disturbs nobody
         if takes_over or record.upload.phase is Phase.FINISHING:
             record = await self._current(record, takes_over=takes_over)
         return record
@@ -185,7 +202,7 @@ class Uploads:
         """Delete an upload: a transfer under way is ended, the data are freed, the URL answers 410 from now on."""
         house, upload_id = self._house, command.upload_id
         await self._known(upload_id, x, Action.TERMINATE)
-        async with house.claims.take(upload_id, Intent.DELETE):
+        async with self._turn(upload_id, Intent.DELETE):
             held = await house.state.lease(upload_id)
             if held is None:
                 raise Refused(not_found(upload_id))
@@ -199,7 +216,7 @@ class Uploads:
             await in_thread(house.store.discard, upload_id, published=True)
         house.events.publish(Event("terminated", upload_id, now, {"offset": upload.offset}))
         if upload.concat is Concat.PARTIAL:
-            await house.assembler.part_lost(upload_id)
+            await house.assembler.part_changed(upload_id)
         return x.dialect.terminated()
 
     async def finish_pending(self, upload_id: str) -> bool:
@@ -215,21 +232,43 @@ class Uploads:
                 return False
             await house.finisher.finish(record, lease)
         if record.upload.concat is Concat.PARTIAL:
-            await house.assembler.part_completed(upload_id)
+            await house.assembler.part_changed(upload_id)
         return True
 
     async def _current(self, record: Record, *, takes_over: bool) -> Record:
         """The record, as fresh as the request may have it."""
         house, upload_id = self._house, record.upload.id
+        if record.upload.phase is not Phase.FINISHING:
+            if takes_over and house.claims.busy(upload_id):
+                async with self._turn(upload_id, Intent.LOOK):
+                    return await house.state.get(upload_id) or record
+            holder = house.claims.holder(upload_id)
+            if holder is not None and holder.checkpoint is not None:
+                await holder.checkpoint()
+            record = await house.state.get(upload_id) or record
         if record.upload.phase is Phase.FINISHING:
             return await self._settled(upload_id, record)
-        if takes_over and house.claims.busy(upload_id):
-            async with house.claims.take(upload_id, Intent.LOOK):
-                return await house.state.get(upload_id) or record
-        holder = house.claims.holder(upload_id)
-        if holder is not None and holder.checkpoint is not None:
-            await holder.checkpoint()
-        return await house.state.get(upload_id) or record
+        return record
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, upload_id: str, wish: Wish) -> AsyncIterator[Claim]:
+        """A claim that waits as long as a request may. Raises Declined (503) when it is not its turn by then."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                claim = await stack.enter_async_context(self._house.claims.take(upload_id, wish, patience=FINISH_WAIT))
+            except NotYet as not_yet:
+                raise await self._not_yet(upload_id) from not_yet
+            yield claim
+
+    async def _not_yet(self, upload_id: str) -> Exception:
+        record = await self._house.state.get(upload_id)
+        if record is None:
+            return Refused(not_found(upload_id))
+        if record.upload.phase is Phase.FINISHING:
+            return Declined(finishing(record.upload), record.upload)
+        detail = "what an earlier request has sent is still being made durable"
+        problem = Problem(kind=problems.STORAGE_UNAVAILABLE, detail=detail, headers=RETRY_SOON)
+        return Declined(problem, record.upload)
 
     async def _settled(self, upload_id: str, record: Record) -> Record:
         """Wait for a publication under way; publish what a failure left. Raises Declined (503) if it takes too long."""
@@ -240,11 +279,24 @@ class Uploads:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINISH_WAIT):
                 await house.claims.settled(upload_id)
-        await self.finish_pending(upload_id)
+                await asyncio.shield(self._publish(upload_id))
         record = await house.state.get(upload_id) or record
         if record.upload.phase is Phase.FINISHING:
             raise Declined(finishing(record.upload), record.upload)
         return record
+
+    def _publish(self, upload_id: str) -> "asyncio.Task[bool]":
+        """Publish what a failure left, in a task that goes on when the request that began it has waited too long."""
+
+        def over(task: "asyncio.Task[bool]") -> None:
+            self._publishing.discard(task)
+            if not task.cancelled():
+                task.exception()  # told to whoever still waited; the row says the rest
+
+        task = asyncio.create_task(self.finish_pending(upload_id))
+        self._publishing.add(task)
+        task.add_done_callback(over)
+        return task
 
     async def _known(self, upload_id: str, x: Exchange, action: Action) -> Record:
         house = self._house

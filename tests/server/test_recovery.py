@@ -1,0 +1,207 @@
+"""What a start does about the end before it, on a store in memory and on local files."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ferryman_protocol.model import Concat, Phase, Upload
+from ferryman_server.digests import Crc64
+from ferryman_server.recovery import boot_id
+from ferryman_server.state.base import Record
+from ferryman_server.state.sqlite import SqliteState
+from ferryman_server.storage.base import Store, Writer
+from ferryman_server.storage.local import LocalStore
+from ferryman_server.storage.memory import MemoryStore
+from ferryman_server.storage.testing_rig import ONE, OTHER, put
+from tests.support.core import Core, Disk, Feed, held, running
+from tests.support.uploading import content
+
+WHOLE = content(10_000)
+COMMITTED, TAIL = 3000, 7000  # bytes: what a row says, and what the store holds
+
+
+@pytest.fixture(params=["memory", "local"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    """A disk that outlives its processes."""
+    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
+    store.open()
+    yield Disk(tmp_path, store)
+    store.close()
+
+
+def crc_of(data: bytes) -> int:
+    """The CRC64/NVME."""
+    running = Crc64()
+    running.update(memoryview(data))
+    return running.value
+
+
+def record_of(offset: int = COMMITTED, upload_id: str = ONE, **changes: object) -> Record:
+    """A row at this offset."""
+    phase = Phase.RECEIVING if offset else Phase.EMPTY
+    upload = Upload(id=upload_id, phase=phase, offset=offset, length=len(WHOLE))
+    return Record(upload=replace(upload, **changes), crc64=crc_of(WHOLE[:offset]))  # type: ignore[arg-type]
+
+
+async def left_behind(disk: Disk, record: Record, tail: int = TAIL) -> None:
+    """What a process that was killed leaves: a row, and as many bytes as it had written (-1: no file)."""
+    state = SqliteState(disk.folder / "state.db", store_id=disk.store.store_id)
+    await state.open()
+    await state.create(record)
+    await state.close()
+    if tail >= 0:
+        put(disk.store, record.upload.id, WHOLE[:tail])
+
+
+async def test_after_a_kill_the_tail_is_adopted(disk: Disk) -> None:
+    """The kernel still has what the dead process wrote: its bytes count, and their checksum is continued."""
+    await left_behind(disk, record_of())
+    async with running(disk) as core:
+        record = await core.record(ONE)
+        assert (record.upload.offset, record.crc64) == (TAIL, crc_of(WHOLE[:TAIL]))
+        assert record.upload.phase is Phase.RECEIVING
+        await core.append(ONE, TAIL, Feed(WHOLE[TAIL:]))
+        assert (await core.record(ONE)).crc64 == crc_of(WHOLE)
+        assert held(disk.store, ONE, len(WHOLE)) == WHOLE
+
+
+async def test_the_first_bytes_of_an_upload_are_adopted_too(disk: Disk) -> None:
+    """A process that was killed before its first checkpoint leaves an empty row and a file."""
+    await left_behind(disk, record_of(0))
+    async with running(disk) as core:
+        record = await core.record(ONE)
+        assert (record.upload.phase, record.upload.offset) == (Phase.RECEIVING, TAIL)
+        assert record.crc64 == crc_of(WHOLE[:TAIL])
+
+
+async def test_after_a_reboot_the_row_decides(disk: Disk) -> None:
+    """What lies beyond the committed offset may be anything then: it is cut off by the next append."""
+    await left_behind(disk, record_of())
+    async with running(disk, same_boot=False) as core:
+        assert await core.offset(ONE) == COMMITTED
+        await core.append(ONE, COMMITTED, Feed(WHOLE[COMMITTED:]))
+        assert held(disk.store, ONE, len(WHOLE)) == WHOLE
+
+
+async def test_the_tail_of_a_coded_or_checksummed_request_is_not_adopted(disk: Disk) -> None:
+    """Half of such a body may be wrong: the row said so before its first byte."""
+    await left_behind(disk, replace(record_of(), adoptable=False))
+    async with running(disk) as core:
+        assert await core.offset(ONE) == COMMITTED
+
+
+@pytest.mark.parametrize("tail", [-1, 0, COMMITTED - 1])
+async def test_an_upload_that_lost_acknowledged_bytes_has_failed(disk: Disk, tail: int) -> None:
+    """It says how many are missing, and does not hold up the others."""
+    await left_behind(disk, record_of(), tail=tail)
+    await left_behind(disk, record_of(upload_id=OTHER))
+    core = Core(disk)
+    recovered = await core.start()
+    upload = (await core.record(ONE)).upload
+    assert (recovered.lost, recovered.adopted) == (1, 1)
+    assert upload.phase is Phase.FAILED
+    assert upload.reason is not None
+    assert f"{COMMITTED} were confirmed, {max(tail, 0)} are left" in upload.reason
+    assert await core.offset(OTHER) == TAIL
+    await core.stop()
+
+
+async def test_a_row_without_a_byte_and_without_a_file_is_fine(disk: Disk) -> None:
+    """An upload that was only created has nothing to lose."""
+    await left_behind(disk, record_of(0), tail=-1)
+    core = Core(disk)
+    recovered = await core.start()
+    assert (recovered.lost, recovered.adopted, recovered.pending) == (0, 0, [])
+    assert await core.offset(ONE) == 0
+    await core.stop()
+
+
+async def test_a_tail_that_is_too_long_is_adopted_up_to_the_length(disk: Disk) -> None:
+    """Bytes beyond the length were never admitted, whoever wrote them."""
+    await left_behind(disk, record_of(length=5000))
+    async with running(disk) as core:
+        record = await core.record(ONE)
+        assert record.upload.offset == 5000
+        assert record.crc64 == crc_of(WHOLE[:5000])
+
+
+@pytest.mark.parametrize(("dialect", "phase"), [("tus", Phase.FINISHING), ("rufh", Phase.RECEIVING)])
+async def test_a_tail_up_to_the_length_finishes_a_tus_upload_only(disk: Disk, dialect: str, phase: Phase) -> None:
+    """tus: offset = length is completion. The IETF protocol: only `Upload-Complete: ?1` is, and it may have been ?0."""
+    await left_behind(disk, record_of(dialect=dialect), tail=len(WHOLE))
+    core = Core(disk)
+    recovered = await core.start()
+    record = await core.record(ONE)
+    assert (record.upload.phase, record.upload.offset) == (phase, len(WHOLE))
+    assert [pending.upload.id for pending in recovered.pending] == ([ONE] if phase is Phase.FINISHING else [])
+    if phase is Phase.FINISHING:
+        assert await core.uploads.finish_pending(ONE)
+        assert await core.phase(ONE) is Phase.COMPLETE
+    await core.stop()
+
+
+async def test_what_was_half_way_is_handed_on(disk: Disk) -> None:
+    """Publications and assemblies that did not end are told to whoever goes on with them."""
+    finishing = replace(record_of(len(WHOLE)), upload=replace(record_of(len(WHOLE)).upload, phase=Phase.FINISHING))
+    waiting = Upload(id=OTHER, phase=Phase.WAITING, concat=Concat.FINAL, parts=(ONE,))
+    await left_behind(disk, finishing, tail=len(WHOLE))
+    await left_behind(disk, Record(upload=waiting), tail=-1)
+    core = Core(disk)
+    recovered = await core.start()
+    assert {record.upload.id for record in recovered.pending} == {ONE, OTHER}
+    assert await core.phase(ONE) is Phase.FINISHING
+    await core.stop()
+
+
+async def test_recovering_again_changes_nothing(disk: Disk) -> None:
+    """A start that was killed after it recovered leaves nothing more to do."""
+    await left_behind(disk, record_of())
+    async with running(disk) as core:
+        first = await core.record(ONE)
+    core = Core(disk)
+    recovered = await core.start()
+    second = await core.record(ONE)
+    assert recovered.adopted == 0
+    assert (second.upload, second.crc64) == (first.upload, first.crc64)
+    await core.stop()
+
+
+async def test_an_adopted_tail_survives_a_power_cut(tmp_path: Path) -> None:
+    """Adoption syncs before it commits: a power cut right after it takes nothing away again."""
+    store = MemoryStore()
+    disk = Disk(tmp_path, store)
+    await left_behind(disk, record_of(0), tail=-1)
+    write(store.writer(ONE, 0), WHOLE[:TAIL])
+    async with running(disk) as core:
+        assert await core.offset(ONE) == TAIL
+    store.power_cut()
+    async with running(disk, same_boot=False) as core:
+        assert await core.offset(ONE) == TAIL
+        assert held(store, ONE, TAIL) == WHOLE[:TAIL]
+
+
+async def test_a_tail_that_cannot_be_synced_is_not_adopted(tmp_path: Path) -> None:
+    """The committed offset stands, and the start goes on."""
+    store = MemoryStore()
+    disk = Disk(tmp_path, store)
+    await left_behind(disk, record_of(), tail=COMMITTED)
+    write(store.writer(ONE, COMMITTED), WHOLE[COMMITTED:TAIL])
+    store.syncs_fail = True
+    async with running(disk) as core:
+        assert await core.offset(ONE) == COMMITTED
+        store.syncs_fail = False
+        await core.append(ONE, COMMITTED, Feed(WHOLE[COMMITTED:]))
+        assert held(store, ONE, len(WHOLE)) == WHOLE
+
+
+def write(writer: Writer, data: bytes) -> None:
+    """Write without a sync, as a process does that is killed next."""
+    writer.write(memoryview(data))
+    writer.close()
+
+
+def test_this_kernel_has_a_boot_id() -> None:
+    """Without one nothing would ever be adopted; it is the same each time it is read."""
+    assert boot_id() == boot_id() is not None
