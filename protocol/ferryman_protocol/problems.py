@@ -237,6 +237,9 @@ DISCONNECTED: Final = _client("disconnected", 400,
 UNAUTHORISED: Final = _client("unauthorised", 401,
     "This needs a proof of who you are",
     "Send the credentials that this server asks for.")
+UNKNOWN_HOST: Final = _client("unknown-host", 421,
+    "The server does not go by this name here",
+    "Use the server's own address, or add the name to its setting allowed_hosts.")
 FORBIDDEN: Final = _client("forbidden", 403,
     "This is not allowed for you",
     "Ask the operator for access.")

@@ -6,12 +6,10 @@
 The lifespan opens state and store, recovers what the last end left, and only then lets requests in.
 """
 
-import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ferryman_protocol.model import Limits, Phase
+from ferryman_protocol.model import Limits
 from ferryman_server.api import Api, problem_handlers
 from ferryman_server.auth import Guard, allow_everyone
 from ferryman_server.claims import Claims
@@ -29,15 +27,14 @@ from ferryman_server.concatenation import Assembler
 from ferryman_server.events import Events
 from ferryman_server.files_endpoint import FilesEndpoint
 from ferryman_server.finishing import Finisher
+from ferryman_server.hosts import KnownHosts, known_hosts
 from ferryman_server.house import House
+from ferryman_server.lifecycle import Backends, running
 from ferryman_server.metrics import Metrics
 from ferryman_server.observe import Observe
 from ferryman_server.progress_log import ProgressLog
-from ferryman_server.reaper import run_reaper
-from ferryman_server.recovery import boot_id, is_final, recover
 from ferryman_server.settings import Settings
 from ferryman_server.site import page_routes
-from ferryman_server.state.base import Record, State
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Concatenates, Store
 from ferryman_server.storage.identity import DataLock
@@ -60,18 +57,6 @@ _EXPOSED: Final = (
 # fmt: on
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _LOOPBACK: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
-_RETRY_PENDING: Final = 30.0  # seconds between looks at what a failure left in FINISHING or WAITING
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backends:
-    """The two things that can be exchanged: where rows live and where bytes live."""
-
-    state: State
-    store: Store
-    lock: DataLock | None = None
-    previous_boot: Callable[[], str | None] = lambda: None  # the kernel's boot id when the state was last open
-    close: Callable[[], None] = lambda: None
 
 
 def open_backends(settings: Settings) -> Backends:
@@ -162,7 +147,8 @@ class Application:
         ]
         inner = Starlette(routes=routes, lifespan=lambda _: self.running(), exception_handlers=problem_handlers())
         inner.router.redirect_slashes = False  # a redirect would name a host that the client chose
-        self._app = Observe(_with_asterisk(inner, files), metrics)
+        hosts = known_hosts(settings)
+        self._app = Observe(_with_asterisk(inner if hosts is None else KnownHosts(inner, hosts), files), metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or follow the lifespan protocol of the ASGI server."""
@@ -172,7 +158,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """Open and recovered for the length of the `async with`. Raises StateError and StoreError in words for the
         operator when it cannot start."""
-        async with _running(self._settings, self._backends, self.house, self._uploads):
+        async with running(self._settings, self._backends, self.house, self._uploads):
             self._api.ready = True
             try:
                 yield
@@ -207,55 +193,3 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         expose_headers=_EXPOSED,
         max_age=86_400,  # seconds: one preflight per upload URL is plenty
     )
-
-
-@contextlib.asynccontextmanager
-async def _running(settings: Settings, backends: Backends, house: House, uploads: Uploads) -> AsyncIterator[None]:
-    """Everything open and recovered, background work under way; all of it stopped and closed at the end."""
-    async with contextlib.AsyncExitStack() as stack:
-        if backends.lock is not None:
-            backends.lock.acquire()
-            stack.callback(backends.lock.release)
-        stack.callback(backends.close)
-        await backends.state.open()
-        stack.push_async_callback(backends.state.close)
-        stack.callback(backends.store.close)
-        previous, current = backends.previous_boot(), boot_id()
-        await recover(house, same_boot=current is not None and previous == current)
-        stack.push_async_callback(house.assembler.close)
-        background = [
-            asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
-            asyncio.create_task(_go_on_with_pending(house, uploads)),
-        ]
-        stack.push_async_callback(_cancel, background)
-        yield
-
-
-async def _go_on_with_pending(house: House, uploads: Uploads) -> None:
-    """Finish what a crash or a failing store left half-way; look again every so often."""
-    while True:
-        try:
-            for record in await house.state.in_phases((Phase.FINISHING, Phase.WAITING)):
-                await _go_on_with(record, house, uploads)
-        except Exception as failure:  # the state is away: the next round may find it back
-            log.warning("looking for unfinished work failed, it is tried again", error=str(failure))
-        await asyncio.sleep(_RETRY_PENDING)
-
-
-async def _go_on_with(record: Record, house: House, uploads: Uploads) -> None:
-    upload = record.upload
-    try:
-        if upload.phase is Phase.WAITING:
-            await house.assembler.reconsider(upload.id)
-        elif is_final(record):
-            house.assembler.start(upload.id)
-        else:
-            await uploads.finish_pending(upload.id)
-    except Exception as failure:  # one that cannot be finished yet must not hold up the others
-        log.warning("finishing an upload failed, it is tried again", upload_id=upload.id, error=str(failure))
-
-
-async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

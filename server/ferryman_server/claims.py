@@ -118,6 +118,11 @@ class Claims:
         while line := self._lines.get(upload_id):
             await line[-1].left.wait()
 
+    async def idle(self) -> None:
+        """Wait until nobody holds any upload."""
+        while self._lines:
+            await self.settled(next(iter(self._lines)))
+
     def _leave(self, upload_id: str, claim: Claim) -> None:
         line = self._lines[upload_id]
         first = line[0] is claim

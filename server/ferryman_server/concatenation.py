@@ -82,10 +82,10 @@ class Assembler:
             raise Refused(Problem(kind=problems.NOT_A_PARTIAL, detail=detail))
         return part
 
-    def start(self, final_id: str) -> None:
-        """Assemble a final upload in FINISHING, in the background; again after failures, until it is complete."""
-        if final_id not in self._tasks:
-            self._run(final_id, self._keep_at_it(final_id))
+    def start(self, final_id: str) -> "asyncio.Task[None]":
+        """Assemble a final upload in FINISHING, in the background; again after failures, until it is complete. Returns
+        the task that is at it, to be waited for but not cancelled."""
+        return self._tasks.get(final_id) or self._run(final_id, self._keep_at_it(final_id))
 
     async def part_changed(self, part_id: str) -> None:
         """A partial is complete, or gone: start the final uploads that waited for it alone, or let them fail. Never
@@ -108,10 +108,11 @@ class Assembler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks[name] = task
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        return task
 
     async def reconsider(self, final_id: str) -> None:
         """Start a waiting final upload whose partials are all complete by now; one that waits in vain has failed."""

@@ -26,7 +26,7 @@ from ferryman_protocol.transitions import advance
 from ferryman_server.events import Event, Events
 from ferryman_server.humane import human_size, printable
 from ferryman_server.settings import Settings
-from ferryman_server.state.base import Fenced, Record, State
+from ferryman_server.state.base import Fenced, Record, State, StateError
 from ferryman_server.storage.base import Store, StoreError, Stray
 from ferryman_server.threads import in_thread
 
@@ -202,6 +202,10 @@ class _Run:
             record, lease = held
             record = replace(record, upload=advance(record.upload, Phase.EXPIRED), updated_at=self._now)
             try:
+                await self._state.save(record, lease)
+            except StateError:
+                # a disk full to its last block takes no commit either: what has expired makes the room for it
+                await in_thread(self._store.discard, upload_id, published=record.upload.concat is Concat.PARTIAL)
                 await self._state.save(record, lease)
             except Fenced:  # somebody came for it in this very moment
                 return None

@@ -16,7 +16,7 @@ from ferryman_server.decoding import TooLarge
 from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
 from ferryman_server.intake import Intake
-from ferryman_server.refusals import Declined, ended, problem_of
+from ferryman_server.refusals import Declined, about, ended, problem_of
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Transfer
@@ -82,6 +82,18 @@ class Receiver:
         finally:
             house.metrics.received_bytes.labels(x.dialect.name).inc(x.body.received)
 
+    async def receive_nothing(self, record: Record, admission: Admission, content: Content, x: Exchange) -> None:
+        """A repeated request on a complete upload may bring no byte. Raises Declined when it does, or breaks off."""
+        if content.length == 0:
+            return
+        with about(record.upload):
+            try:
+                end = await x.body.pour(_Nothing())
+            except TooLarge as too_large:
+                raise Refused(overrun(admission.overrun, room=0)) from too_large
+            if end is not End.COMPLETE:
+                raise Refused(ended(end))
+
     async def _concluded(self, record: Record, lease: Lease, admission: Admission) -> Record:
         upload = record.upload
         if upload.phase is Phase.FINISHING:
@@ -98,6 +110,15 @@ class Receiver:
         invalid = replace(record, upload=advance(record.upload, Phase.INVALID), updated_at=self._house.pace.clock())
         await self._house.state.save(invalid, lease)
         return invalid
+
+
+class _Nothing:
+    """The sink of a body that must be empty."""
+
+    def write(self, piece: memoryview) -> None:
+        """Refuse the first byte."""
+        if len(piece):
+            raise TooLarge("the upload is complete, it takes no more bytes")
 
 
 def _verify(intake: Intake, body: Body, content: Content) -> None:

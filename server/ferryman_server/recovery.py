@@ -57,6 +57,10 @@ async def recover(house: House, *, same_boot: bool) -> Recovered:
             gained = await _adopt(house, record, tail)
             adopted += gained > 0
             adopted_bytes += gained
+    for record in await house.state.in_phases((Phase.FINISHING,)):
+        if not is_final(record) and not await in_thread(_has_all, house.store, record):
+            lost += 1
+            await _give_up(house, record, await in_thread(house.store.tail, record.upload.id, 0))
     pending = await house.state.in_phases((Phase.FINISHING, Phase.WAITING))
     if adopted or lost or pending:
         log.info("recovered", adopted=adopted, adopted_bytes=adopted_bytes, lost=lost, pending=len(pending))
@@ -95,6 +99,15 @@ def _sync_tail(store: Store, upload_id: str, start: int, stop: int, crc64: int) 
     finally:
         writer.close()
     return running.value
+
+
+def _has_all(store: Store, record: Record) -> bool:
+    """Whether the last byte of an upload that is being finished is there, published or not yet."""
+    end = record.upload.offset
+    try:
+        return end == 0 or sum(map(len, store.read(record.upload.id, end - 1, end, published=False))) == 1
+    except StoreError:
+        return False
 
 
 async def _give_up(house: House, record: Record, tail: int) -> None:

@@ -77,7 +77,7 @@ def ended(end: End) -> Problem:
         case End.SHUTDOWN:
             return Problem(
                 kind=problems.SHUTTING_DOWN,
-                detail="the server is stopping; everything that arrived in time is kept",
+                detail="the server is stopping; what an upload had received is kept",
                 headers=(("Retry-After", "5"),),
             )
         case End.DISCONNECTED:

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from ferryman_server.humane import human_duration
-from ferryman_server.settings_values import DURATION, HOST, ORIGINS, PATH, SIZE, SWITCH, Kind, number, optional, words
+from ferryman_server.settings_values import (
+    DURATION,
+    HOST,
+    HOSTS,
+    ORIGINS,
+    PATH,
+    SIZE,
+    SWITCH,
+    Kind,
+    number,
+    optional,
+    words,
+)
 
 T = TypeVar("T")
 
@@ -69,6 +81,9 @@ class Settings:
     upload_ttl: float = _setting(DURATION, "24h", "an unfinished upload expires this long after its last byte")
     cors_origins: tuple[str, ...] = _setting(
         ORIGINS, "", "web origins that may upload from a browser; empty: the same origin and loopback; *: every origin"
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        HOSTS, "", "names under which lists and figures are told besides loopback ones; empty: all, unless on loopback"
     )
     body_timeout: float = _setting(DURATION, "60s", "a request whose body brings no byte for so long is ended")
     header_timeout: float = _setting(DURATION, "15s", "a connection that takes longer to send its headers is closed")

@@ -134,6 +134,11 @@ def optional(kind: Kind[T]) -> Kind[T | None]:
     return Kind(expects=f"{kind.expects}, or none", parse=parse, unit=kind.unit)
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Read a list of host names or addresses, without ports."""
+    return tuple(dict.fromkeys(host(item).lower() for item in text.split(",") if item.strip()))
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Read a list of web origins (RFC 6454 §6.2), or `*` alone for every origin."""
     found = tuple(dict.fromkeys(item.strip().lower() for item in text.split(",") if item.strip()))
@@ -159,6 +164,7 @@ DURATION: Final = Kind(expects="a duration such as 24h, 90s, 10min or 7d", parse
 SWITCH: Final = Kind(expects="yes or no", parse=switch, switch=True)
 HOST: Final = Kind(expects="an address or a host name", parse=host)
 PATH: Final = Kind(expects="the path of a folder", parse=path)
+HOSTS: Final = Kind(expects="host names separated by commas, without ports", parse=hosts, many=True)
 ORIGINS: Final = Kind(
     expects="origins such as https://app.example.org, separated by commas, or *", parse=origins, many=True
 )

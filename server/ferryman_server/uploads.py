@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Final
 
+import structlog
+
 from ferryman_protocol import problems
 from ferryman_protocol.admission import refuse_unappendable
 from ferryman_protocol.commands import Admission, Append, Content, Create, Inspect, Terminate
@@ -26,7 +28,7 @@ from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
 from ferryman_server.receiving import Receiver
 from ferryman_server.refusals import Declined, about, superseded
-from ferryman_server.state.base import Lease, Record
+from ferryman_server.state.base import Lease, Record, StateError
 from ferryman_server.threads import in_thread
 
 FINISH_WAIT: Final = 10.0  # seconds a request waits for an upload that another one is publishing (DESIGN §3)
@@ -51,6 +53,7 @@ class Uploads:
         await house.state.create(record)
         upload = record.upload
         house.events.publish(Event("created", upload.id, record.created_at, {"length": upload.length}))
+        structlog.contextvars.bind_contextvars(upload_id=upload.id)
         announced = x.dialect.announced(
             upload, location=house.location(upload.id), limits=house.limits, now=record.created_at
         )
@@ -81,6 +84,7 @@ class Uploads:
             for part_id in dict.fromkeys(command.parts):
                 part = await house.state.get(part_id)
                 await ask(house.guard, x.caller, Action.CONCATENATE, part.upload if part else None)
+            await ask(house.guard, x.caller, Action.FINISH, None)  # nobody is there to be asked once the parts are
             phase, length = await house.assembler.plan(command)
         upload = Upload(
             id=new_id(os.urandom(16)),
@@ -157,7 +161,9 @@ class Uploads:
                 )
                 if record.upload.phase is not Phase.COMPLETE:
                     await house.state.save(record, lease)  # before a byte: a start after a crash may complete it
-            if record.upload.phase is not Phase.COMPLETE:
+            if record.upload.phase is Phase.COMPLETE:
+                await self._receiver.receive_nothing(record, admission, command.content, x)
+            else:
                 record = await self._receiver.receive(record, lease, claim, admission, command.content, x)
         reply = x.dialect.appended(
             record.upload, location=house.location(upload_id), limits=house.limits, now=house.pace.clock()
@@ -196,6 +202,9 @@ class Uploads:
             await ask(self._house.guard, x.caller, Action.INSPECT, record.upload)  # who may only read disturbs nobody
         if takes_over or record.upload.phase is Phase.FINISHING:
             record = await self._current(record, takes_over=takes_over)
+        if record.upload.phase is Phase.FINISHING:  # a final upload: its client was told 201 and wants to see it
+            await asyncio.wait({self._house.assembler.start(upload_id)}, timeout=FINISH_WAIT)
+            record = await self._house.state.get(upload_id) or record
         return record
 
     async def terminate(self, command: Terminate, x: Exchange) -> Reply:
@@ -212,7 +221,13 @@ class Uploads:
                     raise Refused(gone(record.upload))
             now = house.pace.clock()
             upload = advance(record.upload, Phase.TERMINATED, expires_at=now)
-            await house.state.save(replace(record, upload=upload, updated_at=now), lease)
+            terminated = replace(record, upload=upload, updated_at=now)
+            try:
+                await house.state.save(terminated, lease)
+            except StateError:
+                # a disk full to its last block takes no commit either: the unwanted data make the room for it
+                await in_thread(house.store.discard, upload_id, published=True)
+                await house.state.save(terminated, lease)
             await in_thread(house.store.discard, upload_id, published=True)
         house.events.publish(Event("terminated", upload_id, now, {"offset": upload.offset}))
         if upload.concat is Concat.PARTIAL:

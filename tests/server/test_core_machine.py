@@ -45,6 +45,7 @@ class Flight:
     sent: int
     feed: Feed
     task: "asyncio.Task[Reply]"
+    doomed: bool = False  # the disk was in trouble since it began: it may end any time
 
 
 @dataclass
@@ -201,7 +202,7 @@ class CoreMachine(RuleBasedStateMachine):
         rest = model.whole[offset:]
         feed = Feed(length=len(rest), chunked=kind == "chunked", whole=False)
         task = asyncio.create_task(self.sending(model, offset, feed, kind, rest))
-        model.flight = Flight(kind, offset, 0, feed, task)
+        model.flight = Flight(kind, offset, 0, feed, task, doomed=self.troubled)
         await self.sending_more(model, round(share * (len(rest) - 1)))
 
     @precondition(some_flights)
@@ -251,7 +252,7 @@ class CoreMachine(RuleBasedStateMachine):
         model = self.upload(which)
         flight = model.flight
         self.run(self.ask(model, takes_over=takes_over))
-        if flight is not None and not takes_over and not self.troubled:
+        if flight is not None and not takes_over and not flight.doomed:
             assert not flight.task.done(), "a tus HEAD ended a transfer"
 
     @precondition(some_uploads)
@@ -278,6 +279,7 @@ class CoreMachine(RuleBasedStateMachine):
         used = sum(stray.size for stray in self.store.strays())
         self.store.syncs_fail = kind == "syncs fail"
         self.store.capacity = used + room if kind == "full" else None
+        self.doom_flights()
 
     @precondition(some_uploads)
     @rule(way=st.sampled_from(["stop", "kill", "power cut"]))
@@ -359,6 +361,12 @@ class CoreMachine(RuleBasedStateMachine):
     def flights(self) -> list[Model]:
         """The uploads that have a request half-way."""
         return [model for model in self.models if model.flight is not None]
+
+    def doom_flights(self) -> None:
+        """Note that what is half-way may fail."""
+        for model in self.flights:
+            if model.flight is not None:
+                model.flight.doomed |= self.troubled
 
     def upload(self, which: int) -> Model:
         """One of the uploads."""

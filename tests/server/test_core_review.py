@@ -15,9 +15,9 @@ from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.problems import FINAL_UPLOAD, FINISHING, FORBIDDEN, STORAGE_FULL, Problem, Refused
 from ferryman_server import uploads
-from ferryman_server.app import _go_on_with_pending
 from ferryman_server.auth import Action, Allow, Caller, Refuse
 from ferryman_server.claims import Claims, NotYet
+from ferryman_server.lifecycle import go_on_with_pending
 from ferryman_server.refusals import Declined
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Store, StoreError, read_all
@@ -202,7 +202,7 @@ async def test_one_upload_that_cannot_be_published_does_not_hold_up_the_others(c
         upload = Upload(id=upload_id, phase=Phase.FINISHING, offset=3, length=3)
         await core.house.state.create(Record(upload=upload, created_at=float(upload_id == OTHER)))
     put(core.disk.store, OTHER, b"abc")
-    pending = asyncio.create_task(_go_on_with_pending(core.house, core.uploads))
+    pending = asyncio.create_task(go_on_with_pending(core.house, core.uploads))
     await reached(core, OTHER, Phase.COMPLETE)
     pending.cancel()
     await asyncio.wait([pending])

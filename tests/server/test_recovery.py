@@ -155,6 +155,18 @@ async def test_what_was_half_way_is_handed_on(disk: Disk) -> None:
     await core.stop()
 
 
+@pytest.mark.parametrize("tail", [-1, len(WHOLE) - 1])
+async def test_a_publication_whose_bytes_are_gone_has_failed(disk: Disk, tail: int) -> None:
+    """What was being published and cannot be read, neither here nor there, is given up instead of tried for ever."""
+    finishing = replace(record_of(len(WHOLE)), upload=replace(record_of(len(WHOLE)).upload, phase=Phase.FINISHING))
+    await left_behind(disk, finishing, tail=tail)
+    core = Core(disk)
+    recovered = await core.start()
+    assert (recovered.lost, list(recovered.pending)) == (1, [])
+    assert await core.phase(ONE) is Phase.FAILED
+    await core.stop()
+
+
 async def test_recovering_again_changes_nothing(disk: Disk) -> None:
     """A start that was killed after it recovered leaves nothing more to do."""
     await left_behind(disk, record_of())

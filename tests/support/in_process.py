@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferryman_server.app import Backends, create_app
+from ferryman_server.app import create_app
+from ferryman_server.lifecycle import Backends
 from ferryman_server.settings import Settings
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.local import LocalStore

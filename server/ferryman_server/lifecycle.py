@@ -1,0 +1,94 @@
+"""From open to closed: what has to be there before the first request is taken, and what goes on beside the requests.
+
+Opening recovers what the last end left. Closing is the reverse, and waits a moment for requests that were cut short:
+what they still write in worker threads must be over before another process may have the data.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from ferryman_protocol.model import Phase
+from ferryman_server.house import House
+from ferryman_server.reaper import run_reaper
+from ferryman_server.recovery import boot_id, is_final, recover
+from ferryman_server.settings import Settings
+from ferryman_server.state.base import Record, State
+from ferryman_server.storage.base import Store
+from ferryman_server.storage.identity import DataLock
+from ferryman_server.uploads import Uploads
+
+log = structlog.get_logger("ferryman.lifecycle")
+
+_LOOK_AGAIN: Final = 30.0  # seconds between looks at what a failure left in FINISHING or WAITING
+_LAST_WRITES: Final = 10.0  # seconds that requests cut short have to let go of their uploads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backends:
+    """The two things that can be exchanged: where rows live and where bytes live."""
+
+    state: State
+    store: Store
+    lock: DataLock | None = None
+    previous_boot: Callable[[], str | None] = lambda: None  # the kernel's boot id when the state was last open
+    close: Callable[[], None] = lambda: None
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, backends: Backends, house: House, uploads: Uploads) -> AsyncIterator[None]:
+    """Everything open and recovered, background work under way; all of it stopped and closed at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        if backends.lock is not None:
+            backends.lock.acquire()
+            stack.callback(backends.lock.release)
+        stack.callback(backends.close)
+        await backends.state.open()
+        stack.push_async_callback(backends.state.close)
+        stack.callback(backends.store.close)
+        previous, current = backends.previous_boot(), boot_id()
+        await recover(house, same_boot=current is not None and previous == current)
+        stack.push_async_callback(house.assembler.close)
+        background = [
+            asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
+            asyncio.create_task(go_on_with_pending(house, uploads)),
+        ]
+        stack.push_async_callback(_cancel, background)
+        yield
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WRITES):
+                await house.claims.idle()
+
+
+async def go_on_with_pending(house: House, uploads: Uploads) -> None:
+    """Finish what a crash or a failing store left half-way; look again every so often."""
+    while True:
+        try:
+            for record in await house.state.in_phases((Phase.FINISHING, Phase.WAITING)):
+                await _go_on_with(record, house, uploads)
+        except Exception as failure:  # the state is away: the next round may find it back
+            log.warning("looking for unfinished work failed, it is tried again", error=str(failure))
+        await asyncio.sleep(_LOOK_AGAIN)
+
+
+async def _go_on_with(record: Record, house: House, uploads: Uploads) -> None:
+    upload = record.upload
+    try:
+        if upload.phase is Phase.WAITING:
+            await house.assembler.reconsider(upload.id)
+        elif is_final(record):
+            house.assembler.start(upload.id)
+        else:
+            await uploads.finish_pending(upload.id)
+    except Exception as failure:  # one that cannot be finished yet must not hold up the others
+        log.warning("finishing an upload failed, it is tried again", upload_id=upload.id, error=str(failure))
+
+
+async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
