@@ -11,7 +11,6 @@ import hashlib
 import random
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ferryman_protocol.commands import Checksum
 from ferryman_protocol.model import Phase, Reply
-from ferryman_server.digests import Crc64
 from ferryman_server.refusals import Declined, problem_of
 from ferryman_server.storage.memory import MemoryStore
+from tests.server.core_model import Flight, Model, crc_of
 from tests.support.core import RUFH, TUS, Core, Disk, Feed, held, until
 
 T = TypeVar("T")
@@ -34,35 +33,6 @@ CROWD = 3  # uploads at a time: few, so that much happens to each
 KINDS = ("length", "chunked", "checksum", "wrong checksum")
 WHICH = st.integers(0, CROWD - 1)  # of the uploads there are, or of those that are half-way
 _BROKEN = (500, 501)  # statuses that no request may ever be answered with
-
-
-@dataclass
-class Flight:
-    """A request that is half-way."""
-
-    kind: str
-    start: int
-    sent: int
-    feed: Feed
-    task: "asyncio.Task[Reply]"
-    doomed: bool = False  # the disk was in trouble since it began: it may end any time
-
-
-@dataclass
-class Model:
-    """What a client knows of its upload."""
-
-    upload_id: str
-    whole: bytes
-    told: int = 0
-    flight: Flight | None = None
-
-
-def crc_of(data: bytes) -> int:
-    """The CRC64/NVME."""
-    crc = Crc64()
-    crc.update(memoryview(data))
-    return crc.value
 
 
 def some_uploads(machine: "CoreMachine") -> bool:
