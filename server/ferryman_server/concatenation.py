@@ -157,6 +157,9 @@ class Assembler:
         if held is None or held[0].upload.phase is not Phase.FINISHING:
             return True
         record, lease = held
+        if record.upload.offset == record.upload.length:  # all is copied: what becomes of the parts is nothing to it
+            await self._finisher.finish(record, lease)
+            return True
         parts = await self._parts(record)
         if isinstance(parts, str):
             await self._fail(record, lease, parts)

@@ -32,6 +32,7 @@ class Stumbling:
     def __init__(self, inner: Store) -> None:
         self._inner = inner
         self.refuses: set[str] = set()  # sources
+        self.publishes = True
         self.copied: list[tuple[str, int]] = []  # sources and the offsets they went to
 
     def __getattr__(self, name: str) -> object:
@@ -44,6 +45,13 @@ class Stumbling:
         assert isinstance(self._inner, Concatenates)
         self._inner.concatenate(upload_id, offset, source_id, length)
         self.copied.append((source_id, offset))
+
+
+    def publish(self, upload_id: str, length: int) -> None:
+        """Publish, or fail."""
+        if not self.publishes:
+            raise StoreError(f"cannot publish {upload_id}")
+        self._inner.publish(upload_id, length)
 
 
 @pytest.fixture(params=["memory", "local"])
@@ -270,6 +278,18 @@ async def test_a_store_that_fails_is_tried_again(core: Core) -> None:
     await copied_up_to(core, final, len(BODIES[0]))
     assert await core.phase(final) is Phase.FINISHING
     stumbling(core.disk).refuses = set()
+    await phase_becomes(core, final, Phase.COMPLETE)
+    assert read_all(core.disk.store, final, len(WHOLE)) == WHOLE
+
+
+async def test_a_part_that_is_deleted_once_it_is_copied_is_not_missed(core: Core) -> None:
+    """All bytes are there: a publication that has to be repeated does not ask for the parts again."""
+    parts = await partials(core, *BODIES)
+    stumbling(core.disk).publishes = False
+    final = await final_of(core, parts)
+    await copied_up_to(core, final, len(WHOLE))
+    await core.terminate(parts[0])
+    stumbling(core.disk).publishes = True
     await phase_becomes(core, final, Phase.COMPLETE)
     assert read_all(core.disk.store, final, len(WHOLE)) == WHOLE
 
