@@ -46,7 +46,6 @@ class Stumbling:
         self._inner.concatenate(upload_id, offset, source_id, length)
         self.copied.append((source_id, offset))
 
-
     def publish(self, upload_id: str, length: int) -> None:
         """Publish, or fail."""
         if not self.publishes:
