@@ -83,7 +83,7 @@ async def _go_on_with(record: Record, house: House, uploads: Uploads) -> None:
         elif is_final(record):
             house.assembler.start(upload.id)
         else:
-            await uploads.finish_pending(upload.id)
+            await uploads.publisher.finish_pending(upload.id)
     except Exception as failure:  # one that cannot be finished yet must not hold up the others
         log.warning("finishing an upload failed, it is tried again", upload_id=upload.id, error=str(failure))
 

@@ -5,33 +5,30 @@ in, and returns the reply; refusals are raised as :class:`ferryman_protocol.prob
 """
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Final
 
 import structlog
 
-from ferryman_protocol import problems
 from ferryman_protocol.admission import refuse_unappendable
 from ferryman_protocol.commands import Admission, Append, Content, Create, Inspect, Terminate
 from ferryman_protocol.digest_fields import format_digests
 from ferryman_protocol.ids import new_id
 from ferryman_protocol.model import Concat, Phase, Reply, Upload
-from ferryman_protocol.problems import Overrun, Problem, Refused
-from ferryman_protocol.refusals import RETRY_SOON, finishing, gone, not_found
+from ferryman_protocol.problems import Overrun, Refused
+from ferryman_protocol.refusals import gone, not_found
 from ferryman_protocol.transitions import advance
+from ferryman_server import turns
 from ferryman_server.auth import Action, ask
-from ferryman_server.claims import Claim, Intent, NotYet, Wish
+from ferryman_server.claims import Claim, Intent
 from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
+from ferryman_server.publishing import Publisher
 from ferryman_server.receiving import Receiver
 from ferryman_server.refusals import Declined, about, superseded
 from ferryman_server.state.base import Lease, Record, StateError
 from ferryman_server.threads import in_thread
-
-FINISH_WAIT: Final = 10.0  # seconds a request waits for an upload that another one is publishing (DESIGN §3)
+from ferryman_server.turns import turn
 
 
 class Uploads:
@@ -40,7 +37,7 @@ class Uploads:
     def __init__(self, house: House) -> None:
         self._house = house
         self._receiver = Receiver(house)
-        self._publishing: set[asyncio.Task[bool]] = set()  # begun by requests that need not wait for the end
+        self.publisher = Publisher(house)
 
     # -- creation -----------------------------------------------------------------------------------------------------
 
@@ -143,8 +140,8 @@ class Uploads:
             with about(record.upload):
                 refuse_unappendable(record.upload)  # before the claim: it may be being assembled, for minutes
         if record.upload.phase is Phase.FINISHING:
-            await self._settled(upload_id, record)
-        async with self._turn(upload_id, command.offset) as claim:
+            await self.publisher.settled(record)
+        async with turn(house, upload_id, command.offset) as claim:
             held = await house.state.lease(upload_id)
             if held is None:
                 raise Refused(not_found(upload_id))
@@ -203,7 +200,7 @@ class Uploads:
         if takes_over or record.upload.phase is Phase.FINISHING:
             record = await self._current(record, takes_over=takes_over)
         if record.upload.phase is Phase.FINISHING:  # a final upload: its client was told 201 and wants to see it
-            await asyncio.wait({self._house.assembler.start(upload_id)}, timeout=FINISH_WAIT)
+            await asyncio.wait({self._house.assembler.start(upload_id)}, timeout=turns.PATIENCE)
             record = await self._house.state.get(upload_id) or record
         return record
 
@@ -211,7 +208,7 @@ class Uploads:
         """Delete an upload: a transfer under way is ended, the data are freed, the URL answers 410 from now on."""
         house, upload_id = self._house, command.upload_id
         await self._known(upload_id, x, Action.TERMINATE)
-        async with self._turn(upload_id, Intent.DELETE):
+        async with turn(house, upload_id, Intent.DELETE):
             held = await house.state.lease(upload_id)
             if held is None:
                 raise Refused(not_found(upload_id))
@@ -234,84 +231,20 @@ class Uploads:
             await house.assembler.part_changed(upload_id)
         return x.dialect.terminated()
 
-    async def finish_pending(self, upload_id: str) -> bool:
-        """Publish an upload that stands in FINISHING, if nobody is at work on it; True when it is published."""
-        house = self._house
-        async with house.claims.take_if_free(upload_id) as claim:
-            held = await house.state.lease(upload_id) if claim is not None else None
-            if held is None or held[0].upload.phase is not Phase.FINISHING:
-                return held is not None
-            record, lease = held
-            if record.upload.concat is Concat.FINAL:
-                house.assembler.start(upload_id)
-                return False
-            await house.finisher.finish(record, lease)
-        if record.upload.concat is Concat.PARTIAL:
-            await house.assembler.part_changed(upload_id)
-        return True
-
     async def _current(self, record: Record, *, takes_over: bool) -> Record:
         """The record, as fresh as the request may have it."""
         house, upload_id = self._house, record.upload.id
         if record.upload.phase is not Phase.FINISHING:
             if takes_over and house.claims.busy(upload_id):
-                async with self._turn(upload_id, Intent.LOOK):
+                async with turn(house, upload_id, Intent.LOOK):
                     return await house.state.get(upload_id) or record
             holder = house.claims.holder(upload_id)
             if holder is not None and holder.checkpoint is not None:
                 await holder.checkpoint()
             record = await house.state.get(upload_id) or record
         if record.upload.phase is Phase.FINISHING:
-            return await self._settled(upload_id, record)
+            return await self.publisher.settled(record)
         return record
-
-    @contextlib.asynccontextmanager
-    async def _turn(self, upload_id: str, wish: Wish) -> AsyncIterator[Claim]:
-        """A claim that waits as long as a request may. Raises Declined (503) when it is not its turn by then."""
-        async with contextlib.AsyncExitStack() as stack:
-            try:
-                claim = await stack.enter_async_context(self._house.claims.take(upload_id, wish, patience=FINISH_WAIT))
-            except NotYet as not_yet:
-                raise await self._not_yet(upload_id) from not_yet
-            yield claim
-
-    async def _not_yet(self, upload_id: str) -> Exception:
-        record = await self._house.state.get(upload_id)
-        if record is None:
-            return Refused(not_found(upload_id))
-        if record.upload.phase is Phase.FINISHING:
-            return Declined(finishing(record.upload), record.upload)
-        detail = "what an earlier request has sent is still being made durable"
-        problem = Problem(kind=problems.STORAGE_UNAVAILABLE, detail=detail, headers=RETRY_SOON)
-        return Declined(problem, record.upload)
-
-    async def _settled(self, upload_id: str, record: Record) -> Record:
-        """Wait for a publication under way; publish what a failure left. Raises Declined (503) if it takes too long."""
-        house = self._house
-        if record.upload.concat is Concat.FINAL:
-            house.assembler.start(upload_id)
-            return record
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FINISH_WAIT):
-                await house.claims.settled(upload_id)
-                await asyncio.shield(self._publish(upload_id))
-        record = await house.state.get(upload_id) or record
-        if record.upload.phase is Phase.FINISHING:
-            raise Declined(finishing(record.upload), record.upload)
-        return record
-
-    def _publish(self, upload_id: str) -> "asyncio.Task[bool]":
-        """Publish what a failure left, in a task that goes on when the request that began it has waited too long."""
-
-        def over(task: "asyncio.Task[bool]") -> None:
-            self._publishing.discard(task)
-            if not task.cancelled():
-                task.exception()  # told to whoever still waited; the row says the rest
-
-        task = asyncio.create_task(self.finish_pending(upload_id))
-        self._publishing.add(task)
-        task.add_done_callback(over)
-        return task
 
     async def _known(self, upload_id: str, x: Exchange, action: Action) -> Record:
         house = self._house

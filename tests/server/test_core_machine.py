@@ -293,7 +293,7 @@ class CoreMachine(RuleBasedStateMachine):
         assert recovered.lost == 0, "acknowledged bytes are missing"
         assert await self.standing(adopting=False) == expected
         for record in recovered.pending:
-            await self.answer_to(None, self.core.uploads.finish_pending(record.upload.id))
+            await self.answer_to(None, self.core.uploads.publisher.finish_pending(record.upload.id))
 
     async def end_flights(self) -> None:
         """Cancel all that is half-way."""

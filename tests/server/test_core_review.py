@@ -14,7 +14,7 @@ import pytest
 from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.problems import FINAL_UPLOAD, FINISHING, FORBIDDEN, STORAGE_FULL, Problem, Refused
-from ferryman_server import uploads
+from ferryman_server import turns
 from ferryman_server.auth import Action, Allow, Caller, Refuse
 from ferryman_server.claims import Claims, NotYet
 from ferryman_server.lifecycle import go_on_with_pending
@@ -214,7 +214,7 @@ async def test_a_head_waits_only_so_long_for_a_publication(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, takes_over: bool
 ) -> None:
     """It arrives while the last bytes are received, and the publication after them does not end."""
-    monkeypatch.setattr(uploads, "FINISH_WAIT", 0.2)
+    monkeypatch.setattr(turns, "PATIENCE", 0.2)
     store = Gated(disk.store, "publish")
     async with running(disk, wrap=lambda _: store) as core:
         upload_id = await core.created(3)
@@ -230,7 +230,7 @@ async def test_a_take_over_waits_only_so_long_for_a_publication(
     disk: Disk, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """It came before the last byte, and stands behind a publication that does not end."""
-    monkeypatch.setattr(uploads, "FINISH_WAIT", 0.2)
+    monkeypatch.setattr(turns, "PATIENCE", 0.2)
     store = Gated(disk.store, "publish")
     async with running(disk, wrap=lambda _: store) as core:
         upload_id = await core.created(3)

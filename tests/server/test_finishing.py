@@ -129,7 +129,7 @@ async def test_a_row_that_cannot_be_committed_leaves_it_finishing(tmp_path: Path
     await core.stop()
     async with running(disk) as again:
         assert await again.phase(ONE) is Phase.FINISHING
-        assert await again.uploads.finish_pending(ONE)
+        assert await again.uploads.publisher.finish_pending(ONE)
         assert await again.phase(ONE) is Phase.COMPLETE
         assert read_all(disk.store, ONE, len(WHOLE)) == WHOLE
 
@@ -154,19 +154,19 @@ async def test_a_publication_that_fails_is_repeated_by_whoever_comes_next(tmp_pa
         await core.append(uploads[1], len(WHOLE), Feed())
         assert [await core.phase(upload) for upload in uploads[:2]] == [Phase.COMPLETE] * 2
     async with running(disk) as core:
-        assert await core.uploads.finish_pending(uploads[2])
+        assert await core.uploads.publisher.finish_pending(uploads[2])
         assert read_all(disk.store, uploads[2], len(WHOLE)) == WHOLE
 
 
 async def test_finish_pending_leaves_others_alone(core: Core) -> None:
     """What is not finishing, or in somebody's hands, is not touched."""
     upload = await core.created(len(WHOLE))
-    assert not await core.uploads.finish_pending(ONE), "there is no such upload"
-    assert await core.uploads.finish_pending(upload)
+    assert not await core.uploads.publisher.finish_pending(ONE), "there is no such upload"
+    assert await core.uploads.publisher.finish_pending(upload)
     assert await core.phase(upload) is Phase.EMPTY
     await finishing(core)
     async with core.house.claims.take(ONE, 0) as claim:
-        await core.uploads.finish_pending(ONE)
+        await core.uploads.publisher.finish_pending(ONE)
         assert not claim.superseded
         assert await core.phase(ONE) is Phase.FINISHING
 

@@ -137,7 +137,7 @@ async def test_a_tail_up_to_the_length_finishes_a_tus_upload_only(disk: Disk, di
     assert (record.upload.phase, record.upload.offset) == (phase, len(WHOLE))
     assert [pending.upload.id for pending in recovered.pending] == ([ONE] if phase is Phase.FINISHING else [])
     if phase is Phase.FINISHING:
-        assert await core.uploads.finish_pending(ONE)
+        assert await core.uploads.publisher.finish_pending(ONE)
         assert await core.phase(ONE) is Phase.COMPLETE
     await core.stop()
 
