@@ -84,6 +84,11 @@ class Intake:
         if self._writer is not None:
             self._writer.close()
 
+    def cut(self, offset: int) -> None:
+        """Cut off what was stored beyond the offset; to be called when closed. Raises StoreError."""
+        if self._writer is not None:
+            self._store.writer(self._upload_id, offset).close()
+
     def _take(self, piece: memoryview) -> None:
         self._taken += len(piece)
         if self._taken == self._hold_at and len(piece):

@@ -23,8 +23,8 @@ from ferryman_server.body import Body, End
 from ferryman_server.claims import Claim
 from ferryman_server.intake import Intake, Mark
 from ferryman_server.metrics import Metrics
-from ferryman_server.state.base import Lease, Record, State, StateError
-from ferryman_server.storage.base import Store, StoreFull, SyncFailed
+from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
+from ferryman_server.storage.base import Store, StoreError, StoreFull, SyncFailed
 from ferryman_server.threads import in_thread
 
 
@@ -67,6 +67,7 @@ class Transfer:
         self._due = asyncio.Event()
         self._failure: Exception | None = None
         self._stop: Callable[[End], None] | None = None
+        self._distrusted = False
         self._over = False  # the body has ended: only the settlement commits from here on
         self._intake = Intake(store=store, record=record, admission=admission, content=content)
         self._governed = self._intake.verifier is not None
@@ -81,10 +82,13 @@ class Transfer:
                 await self._forbid_adoption()
             return await self._take_in(body, check)
         except SyncFailed:
-            await self._forbid_adoption()  # the kernel may have given the tail's pages up: reading them proves nothing
+            self._distrusted = True  # the kernel may have given the tail's pages up: reading them proves nothing
+            await self._forbid_adoption()
             raise
         finally:
             await self._close()
+            if not self._plain and not self._distrusted and not self.record.adoptable:
+                await self._cut()
 
     async def checkpoint(self) -> None:
         """Commit what has arrived so far; does nothing for coded and digested bodies. Never raises: a failure ends the
@@ -102,6 +106,14 @@ class Transfer:
         if self.record.adoptable:
             self.record = replace(self.record, adoptable=False)
             await self._state.save(self.record, self._lease)
+
+    async def _cut(self) -> None:
+        """Cut off what a refused or broken body left beyond the commit: it takes room, and forbids adoption."""
+        with contextlib.suppress(StoreError, StateError, Fenced):  # the next writer cuts it off at the latest
+            await in_thread(self._intake.cut, self.record.upload.offset)
+            adoptable = replace(self.record, adoptable=True)
+            await self._state.save(adoptable, self._lease)
+            self.record = adoptable
 
     async def _take_in(self, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> End:
         try:
