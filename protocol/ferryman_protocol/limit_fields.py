@@ -14,7 +14,6 @@ LIMIT_KINDS = (
     problems.BELOW_MIN_APPEND_SIZE,
     problems.BELOW_MIN_SIZE,
     problems.EXCEEDS_LENGTH,
-    problems.DECODED_TOO_LARGE,
 )
 
 UNFINISHED = (Phase.EMPTY, Phase.RECEIVING, Phase.FINISHING, Phase.WAITING)

@@ -114,9 +114,6 @@ UNSUPPORTED_MEDIA_TYPE: Final = _client("unsupported-media-type", 415,
 UNSUPPORTED_CODING: Final = _client("unsupported-coding", 415,
     "This content coding is not taken here",
     "Send the content plain, or with one of the codings that Accept-Encoding lists.")
-LENGTH_REQUIRED: Final = _client("length-required", 411,
-    "The request needs a Content-Length",
-    "Send the request again with a Content-Length.")
 HEADER_TOO_LARGE: Final = _client("header-too-large", 431,
     "The header fields are too large",
     "Shorten the header fields, for instance Upload-Metadata, and send the request again.")
@@ -154,15 +151,9 @@ COMPLETED_UPLOAD: Final = _client("completed-upload", 409,
 SUPERSEDED: Final = _client("superseded", 409,
     "A newer request took this upload over",
     "Let the newer request go on; otherwise continue from the offset that Upload-Offset tells.")
-BUSY: Final = _client("busy", 409,
-    "Another request is working on this upload",
-    "Try again in a moment.")
 FINISHING: Final = _server("finishing", 503,
     "The upload has all its bytes and is being finished",
     "Ask again after the time that Retry-After tells.")
-NOT_COMPLETE: Final = _client("not-complete", 409,
-    "The upload is not complete yet",
-    "Wait until the upload is complete, then ask again.")
 FINAL_UPLOAD: Final = _client("final-upload", 403,
     "A final upload is made of its partial uploads and takes no bytes itself",
     "Send the bytes to the partial uploads.")
@@ -177,9 +168,6 @@ UNKNOWN_PARTIAL: Final = _client("unknown-partial", 400,
 NOT_A_PARTIAL: Final = _client("not-a-partial", 400,
     "An upload named by the final one is not a partial upload",
     "Create the parts with Upload-Concat: partial.")
-PARTS_UNFINISHED: Final = _client("parts-unfinished", 400,
-    "A partial upload named by the final one is not finished",
-    "Finish every partial upload first, then create the final one.")
 
 # Lengths and limits.
 INCONSISTENT_UPLOAD_LENGTH: Final = _client("inconsistent-upload-length", 400,
@@ -220,9 +208,6 @@ CORRUPT_ENCODING: Final = _client("corrupt-encoding", 400,
 TRUNCATED_ENCODING: Final = _client("truncated-encoding", 400,
     "The coded content ends too early",
     "Send the whole coded content, from the same offset; nothing of it was stored.")
-DECODED_TOO_LARGE: Final = _client("decoded-too-large", 413,
-    "The content, once decoded, goes beyond what the upload may still take",
-    "Ask for the offset with HEAD and send only what is missing.")
 WINDOW_TOO_LARGE: Final = _client("window-too-large", 400,
     "The zstd window is larger than 8 MiB",
     "Compress with a window of at most 8 MiB (window log 23), as RFC 9659 asks.")
@@ -254,9 +239,6 @@ PRECONDITION_FAILED: Final = _client("precondition-failed", 412,
 RANGE_NOT_SATISFIABLE: Final = _client("range-not-satisfiable", 416,
     "The range lies outside the file",
     "Ask for a range within the size that Content-Range tells.")
-NOT_ACCEPTABLE: Final = _client("not-acceptable", 406,
-    "None of the forms asked for can be given",
-    "Ask for another form in Accept, or for none in particular.")
 
 # The server.
 STORAGE_FULL: Final = _server("storage-full", 507,
