@@ -73,8 +73,8 @@ def test_members_never_hide_the_standard_ones() -> None:
 
 def test_a_refusal_says_what_it_is() -> None:
     """The exception's text has status, code and detail, for logs."""
-    error = refusals.refusal(problems.BUSY, "two at once")
-    assert str(error) == "409 busy: two at once"
+    error = refusals.refusal(problems.TOO_MANY_REQUESTS, "two at once")
+    assert str(error) == "429 too-many-requests: two at once"
 
 
 @pytest.mark.parametrize(
