@@ -191,5 +191,6 @@ def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_methods=_METHODS,
         allow_headers=("*",),
         expose_headers=_EXPOSED,
+        allow_private_network=True,  # a page of an allowed origin may reach a server on this machine or network
         max_age=86_400,  # seconds: one preflight per upload URL is plenty
     )

@@ -369,3 +369,14 @@ def test_lists_figures_and_the_page_are_for_nobody_else(case: tuple[Server, str,
             for fields in ({}, asked):
                 answer = client.request(method, target, headers=fields)
                 assert not [name for name in answer.headers if name.startswith("access-control-")], answer.request
+
+
+def test_an_allowed_page_may_reach_a_private_network(app_server: Server) -> None:
+    """Browsers ask before a public page may talk to a machine on a private network: ours says yes to whom it knows."""
+    asked = {"Access-Control-Request-Private-Network": "true", "Access-Control-Request-Method": "POST"}
+    answer = httpx.options(app_server.files, headers={"Origin": PAGE, **asked})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-private-network"] == "true"
+    stranger = httpx.options(app_server.files, headers={"Origin": "https://evil.example", **asked})
+    assert stranger.status_code == 400
+    assert "access-control-allow-origin" not in stranger.headers
