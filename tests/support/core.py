@@ -51,6 +51,14 @@ class Mortal:
         return getattr(self._inner, name)
 
 
+class MortalStore(Mortal):
+    """A store as one process sees it. From Python 3.12 on, `isinstance` with a protocol does not ask `__getattr__`."""
+
+    def concatenate(self, *args: Any) -> None:
+        """Make it a store that Concatenates."""
+        self.__getattr__("concatenate")(*args)
+
+
 class Feed:
     """A body that a test sends piece by piece."""
 
@@ -108,7 +116,7 @@ class Core:
         self.told: list[Interim] = []  # interim answers, in order
         self._sqlite = SqliteState(disk.folder / "state.db", store_id=disk.store.store_id)
         self._state = Mortal(self._sqlite, StateError)
-        self._store = Mortal(wrap(disk.store) if wrap is not None else disk.store, StoreError)
+        self._store = MortalStore(wrap(disk.store) if wrap is not None else disk.store, StoreError)
         events = Events()
         events.subscribe(self.events.append)
         backends = Backends(state=self._state, store=self._store)

@@ -21,8 +21,12 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection whose transactions are ours to begin. `mode`: "rwc" may make the file, "rw", "ro"."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()  # the file is no database, for instance
+        raise
     return connection
 
 
