@@ -15,9 +15,10 @@ import structlog
 from ferryman_protocol.model import Phase
 from ferryman_server.house import House
 from ferryman_server.reaper import run_reaper
-from ferryman_server.recovery import boot_id, is_final, recover
+from ferryman_server.recovery import is_final, recover
 from ferryman_server.settings import Settings
 from ferryman_server.state.base import Record, State
+from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.storage.base import Store
 from ferryman_server.storage.identity import DataLock
 from ferryman_server.uploads import Uploads
@@ -50,7 +51,7 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
         await backends.state.open()
         stack.push_async_callback(backends.state.close)
         stack.callback(backends.store.close)
-        previous, current = backends.previous_boot(), boot_id()
+        previous, current = backends.previous_boot(), kernel_boot_id()
         await recover(house, same_boot=current is not None and previous == current)
         stack.push_async_callback(house.assembler.close)
         background = [

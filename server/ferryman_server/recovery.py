@@ -8,7 +8,6 @@ what it says is durable, what lies beyond is not known to be.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -23,16 +22,7 @@ from ferryman_server.threads import in_thread
 
 log = structlog.get_logger("ferryman.recovery")
 
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _OPEN: Final = (Phase.EMPTY, Phase.RECEIVING)
-
-
-def boot_id() -> str | None:
-    """The id of this boot of the kernel; None where there is no such thing (then no tail is ever adopted)."""
-    try:
-        return _BOOT_ID.read_text().strip() or None
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

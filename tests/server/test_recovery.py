@@ -8,8 +8,8 @@ import pytest
 
 from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_server.digests import Crc64
-from ferryman_server.recovery import boot_id
 from ferryman_server.state.base import Record
+from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Store, Writer
 from ferryman_server.storage.local import LocalStore
@@ -216,4 +216,4 @@ def write(writer: Writer, data: bytes) -> None:
 
 def test_this_kernel_has_a_boot_id() -> None:
     """Without one nothing would ever be adopted; it is the same each time it is read."""
-    assert boot_id() == boot_id() is not None
+    assert kernel_boot_id() == kernel_boot_id() is not None
