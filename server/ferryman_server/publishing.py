@@ -11,7 +11,16 @@ from ferryman_protocol.refusals import finishing
 from ferryman_server import turns
 from ferryman_server.house import House
 from ferryman_server.refusals import Declined
-from ferryman_server.state.base import Record
+from ferryman_server.state.base import Lease, Record
+
+
+async def publish(house: House, record: Record, lease: Lease) -> Record:
+    """Take an upload that is no final one from FINISHING to COMPLETE, and tell the finals that wait for it. Raises what
+    the finisher raises."""
+    record = await house.finisher.finish(record, lease)
+    if record.upload.concat is Concat.PARTIAL:
+        await house.assembler.part_changed(record.upload.id)
+    return record
 
 
 class Publisher:
@@ -32,9 +41,7 @@ class Publisher:
             if record.upload.concat is Concat.FINAL:
                 house.assembler.start(upload_id)
                 return False
-            await house.finisher.finish(record, lease)
-        if record.upload.concat is Concat.PARTIAL:
-            await house.assembler.part_changed(upload_id)
+            await publish(house, record, lease)
         return True
 
     async def settled(self, record: Record) -> Record:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ferryman_protocol import problems
 from ferryman_protocol.commands import Admission, Content
-from ferryman_protocol.model import Concat, Phase
+from ferryman_protocol.model import Phase
 from ferryman_protocol.problems import Problem, Refused
 from ferryman_protocol.refusals import overrun, short_of_length
 from ferryman_protocol.transitions import advance
@@ -16,6 +16,7 @@ from ferryman_server.decoding import TooLarge
 from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
 from ferryman_server.intake import Intake
+from ferryman_server.publishing import publish
 from ferryman_server.refusals import Declined, about, ended, problem_of
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.threads import in_thread
@@ -68,12 +69,10 @@ class Receiver:
                 raise Refused(ended(end))
             return await self._concluded(transfer.record, lease, admission)
         except TooLarge as too_large:
-            if not admission.overrun_invalidates:
-                problem = overrun(admission.overrun, room=admission.room or 0)
-                raise Declined(problem, transfer.record.upload) from too_large
-            record = await self.invalidate(transfer.record, lease)
-            problem = overrun(admission.overrun, room=admission.room or 0)
-            raise Declined(problem, record.upload) from too_large
+            record = transfer.record
+            if admission.overrun_invalidates:
+                record = await self.invalidate(record, lease)
+            raise Declined(overrun(admission.overrun, room=admission.room or 0), record.upload) from too_large
         except Exception as failure:
             foreseen = problem_of(failure)
             if foreseen is None:
@@ -97,10 +96,7 @@ class Receiver:
     async def _concluded(self, record: Record, lease: Lease, admission: Admission) -> Record:
         upload = record.upload
         if upload.phase is Phase.FINISHING:
-            record = await self._house.finisher.finish(record, lease)
-            if upload.concat is Concat.PARTIAL:
-                await self._house.assembler.part_changed(upload.id)
-            return record
+            return await publish(self._house, record, lease)
         if admission.completes:
             raise Refused(short_of_length(offset=upload.offset, length=upload.length or 0))
         return record

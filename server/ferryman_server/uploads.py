@@ -23,7 +23,7 @@ from ferryman_server.auth import Action, ask
 from ferryman_server.claims import Claim, Intent
 from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
-from ferryman_server.publishing import Publisher
+from ferryman_server.publishing import Publisher, publish
 from ferryman_server.receiving import Receiver
 from ferryman_server.refusals import Declined, about, superseded
 from ferryman_server.state.base import Lease, Record, StateError
@@ -177,9 +177,7 @@ class Uploads:
     async def _finished(self, record: Record, lease: Lease) -> Record:
         """Publish what an earlier request left in FINISHING (its publication failed)."""
         if record.upload.phase is Phase.FINISHING and record.upload.concat is not Concat.FINAL:
-            record = await self._house.finisher.finish(record, lease)
-            if record.upload.concat is Concat.PARTIAL:
-                await self._house.assembler.part_changed(record.upload.id)
+            return await publish(self._house, record, lease)
         return record
 
     # -- the rest -----------------------------------------------------------------------------------------------------
