@@ -5,10 +5,9 @@ one is the room, and it decides how an overrun is answered. No path goes around 
 not known, the maximum itself is the bound.
 """
 
-from dataclasses import dataclass
-
 from ferryman_protocol import problems
 from ferryman_protocol.commands import Content
+from ferryman_protocol.frozen import dataclass
 from ferryman_protocol.model import Concat, Limits, Phase, Upload
 from ferryman_protocol.problems import Kind, Refused
 from ferryman_protocol.refusals import finishing, mismatching_offset, refusal, unusable

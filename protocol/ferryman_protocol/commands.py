@@ -4,10 +4,10 @@ A dialect's `read` returns one of these. They hold what the client said, checked
 whether the upload is in a state to take them is judged by the dialect's `admit…` functions, with the upload at hand.
 """
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ferryman_protocol.digest_fields import Digests
+from ferryman_protocol.frozen import dataclass
 from ferryman_protocol.model import Concat
 from ferryman_protocol.problems import EXCEEDS_LENGTH, Kind
 

@@ -11,11 +11,12 @@ CRCs are in big-endian byte order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from ferryman_protocol import strict_base64
+from ferryman_protocol.frozen import dataclass
+from ferryman_protocol.refusals import quoted
 from ferryman_protocol.structured_fields import (
     Item,
     Member,
@@ -64,6 +65,8 @@ def parse_want(lines: Sequence[str]) -> tuple[str, ...]:
 
     A want asks and never obliges: a malformed field counts as absent, a malformed preference leaves its member out.
     """
+    if not lines:
+        return ()
     try:
         members = parse_dictionary(lines)
     except StructuredFieldError:
@@ -86,9 +89,8 @@ def parse_checksum(value: str) -> tuple[str, bytes]:
     """
     algorithm, _, encoded = value.partition(" ")
     if algorithm not in CHECKSUM_SIZES:
-        raise ValueError(
-            f"Upload-Checksum: the algorithm {algorithm!r} is not known; use one of {', '.join(CHECKSUM_ALGORITHMS)}"
-        )
+        known = ", ".join(CHECKSUM_ALGORITHMS)
+        raise ValueError(f"Upload-Checksum: the algorithm {quoted(algorithm)} is not known; use one of {known}")
     try:
         digest = strict_base64.decode(encoded)
     except ValueError as error:

@@ -5,6 +5,7 @@ that is a refusal. Numbers are strict, because two programs that read `+5`, `007
 disagree about where a body ends.
 """
 
+import functools
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -58,7 +59,10 @@ def disposition_filename(value: str) -> str | None:
 
 def content_codings(headers: Headers) -> tuple[str, ...]:
     """The codings of Content-Encoding in the order they were applied: lower case, `identity` left out."""
-    names = (name.strip(_WHITE).lower() for line in headers.all("content-encoding") for name in line.split(","))
+    lines = headers.all("content-encoding")
+    if not lines:
+        return ()
+    names = (name.strip(_WHITE).lower() for line in lines for name in line.split(","))
     # "A recipient SHOULD consider "x-gzip" to be equivalent to "gzip"." (RFC 9110 §8.4.1.3)
     return tuple("gzip" if name == "x-gzip" else name for name in names if name not in ("", "identity"))
 
@@ -68,7 +72,13 @@ def http_date(seconds: float) -> str:
 
     The form has four digits for the year: what lies beyond is written as the last or first moment that fits.
     """
-    moment = _EPOCH + timedelta(seconds=min(max(seconds, _FIRST), _LAST) // 1)
+    return _http_date(int(min(max(seconds, _FIRST), _LAST) // 1))
+
+
+@functools.lru_cache(maxsize=64)
+def _http_date(seconds: int) -> str:
+    """Kept for a while: the uploads of one second expire in one second."""
+    moment = _EPOCH + timedelta(seconds=seconds)
     day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
     return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
 

@@ -11,10 +11,11 @@ Values are bytes and need not be UTF-8; whoever echoes the header sends back wha
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from ferryman_protocol import strict_base64
+from ferryman_protocol.frozen import dataclass
+from ferryman_protocol.refusals import quoted
 
 _KEY: Final = re.compile(r"[!-+\--~]+")  # visible ASCII without the comma
 
@@ -46,15 +47,15 @@ def parse_metadata(value: str) -> Metadata:
         if not _KEY.fullmatch(key):
             raise ValueError(f"Upload-Metadata: the key of pair {position} is {_fault(key)}")
         if key in values:
-            raise ValueError(f"Upload-Metadata: the key {key!r} comes twice, again in pair {position}")
+            raise ValueError(f"Upload-Metadata: the key {quoted(key)} comes twice, again in pair {position}")
         try:
             values[key] = strict_base64.decode(encoded)
         except ValueError as error:
-            raise ValueError(f"Upload-Metadata: the value of {key!r}: {error}") from None
+            raise ValueError(f"Upload-Metadata: the value of {quoted(key)}: {error}") from None
     return Metadata(values=values)
 
 
 def _fault(key: str) -> str:
     if key:
-        return f"{key!r}: use visible ASCII characters only"
+        return f"{quoted(key)}: use visible ASCII characters only"
     return "empty: write `key base64`, with no space after a comma"

@@ -4,10 +4,10 @@ Everything here is a frozen, keyword-only dataclass: valid once made, the same o
 without a clock. Times are seconds since the epoch, handed in by the caller. Sizes, lengths and offsets are bytes.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ferryman_protocol.frozen import dataclass
 from ferryman_protocol.headers import Headers
 from ferryman_protocol.problems import Problem
 

@@ -5,9 +5,10 @@ A row is a module constant; :data:`CATALOGUE` finds it by its code, and :func:`d
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
+
+from ferryman_protocol.frozen import dataclass
 
 Scalar: TypeAlias = str | int | None
 
@@ -247,6 +248,9 @@ STORAGE_FULL: Final = _server("storage-full", 507,
 STORAGE_UNAVAILABLE: Final = _server("storage-unavailable", 503,
     "The storage does not answer as it should",
     "Try again after the time that Retry-After tells; ask for the offset with HEAD first.")
+CROWDED: Final = _server("crowded", 503,
+    "The server has as many connections as it can serve",
+    "Try again after the time that Retry-After tells.")
 SHUTTING_DOWN: Final = _server("shutting-down", 503,
     "The server is going down",
     "Try again in a moment; ask for the offset with HEAD first.")

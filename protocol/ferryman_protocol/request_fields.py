@@ -40,6 +40,8 @@ _SINGLETONS: Final = (
 
 def refuse_doubled(headers: Headers) -> None:
     """Raise Refused (400) when a field that may come once came on several lines."""
+    if not headers.repeated:
+        return
     for name in _SINGLETONS:
         count = len(headers.all(name.lower()))
         if count > 1:

@@ -57,7 +57,10 @@ def boolean_field(headers: Headers, name: str) -> bool | None:
 
 
 def _bare_value(headers: Headers, name: str) -> BareItem | None:
+    lines = headers.all(name)
+    if not lines:
+        return None  # most are absent from most requests: no scanner, no exception for them
     try:
-        return parse_item(headers.all(name)).value
+        return parse_item(lines).value
     except StructuredFieldError:
         return None

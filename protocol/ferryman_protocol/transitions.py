@@ -10,9 +10,9 @@ Rules that hold for every move, and for staying in a phase:
 - `finishing` does not expire: its bytes are all there, and it ends as `complete` or `failed` in any case.
 """
 
-from dataclasses import dataclass, replace
 from typing import Final, TypedDict, Unpack
 
+from ferryman_protocol.frozen import dataclass, replace
 from ferryman_protocol.model import Concat, Phase, Upload
 
 
@@ -69,10 +69,16 @@ def is_legal(source: Phase, target: Phase) -> bool:
     return source is target or (source, target) in _LEGAL
 
 
-def advance(upload: Upload, phase: Phase, **changes: Unpack[Changes]) -> Upload:
-    """The upload in its new phase with these changes. Raises IllegalMove; commit the result before telling anyone."""
-    if not is_legal(upload.phase, phase):
-        raise IllegalMove(f"upload {upload.id}: {upload.phase} may not become {phase}")
+def advance(upload: Upload, phase: Phase, *, through: Phase | None = None, **changes: Unpack[Changes]) -> Upload:
+    """The upload in its new phase with these changes. Raises IllegalMove; commit the result before telling anyone.
+
+    `through`: a phase in which there is nothing to do, so that one commit makes both moves.
+    """
+    here = upload.phase
+    for target in (phase,) if through is None else (through, phase):
+        if not is_legal(here, target):
+            raise IllegalMove(f"upload {upload.id}: {here} may not become {target}")
+        here = target
     if phase is Phase.EXPIRED and upload.phase is Phase.COMPLETE and upload.concat is not Concat.PARTIAL:
         raise IllegalMove(f"upload {upload.id}: it is complete and no partial upload, so it does not expire")
     advanced = replace(upload, phase=phase, **changes)

@@ -191,7 +191,7 @@ def _content(headers: Headers, limits: Limits) -> Content:
 
 def _announced_checksum(headers: Headers, limits: Limits) -> Checksum | None:
     value = headers.joined("upload-checksum")
-    in_trailer = "upload-checksum" in _members(headers.all("trailer"))
+    in_trailer = "trailer" in headers and "upload-checksum" in _members(headers.all("trailer"))
     if value is not None and in_trailer:
         raise refusal(problems.INVALID_CHECKSUM, "Upload-Checksum came in the header and was promised in the trailer.")
     if in_trailer:

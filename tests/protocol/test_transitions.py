@@ -104,3 +104,17 @@ def test_the_documented_diagram_is_the_table() -> None:
     """docs/reference/states.md shows what the code does."""
     document = DOCUMENT.read_text(encoding="utf-8")
     assert document.split("```mermaid\n")[1].split("```")[0] == mermaid()
+
+
+@pytest.mark.parametrize("source", Phase)
+def test_one_commit_may_make_two_moves_that_are_legal(source: Phase) -> None:
+    """What passes through a phase needs the way into it and the way out of it; the rules hold for the whole."""
+    upload = Upload(id="a" * 26, phase=source, offset=3, length=5)
+    if is_legal(source, Phase.FINISHING):
+        done = advance(upload, Phase.COMPLETE, through=Phase.FINISHING, offset=5)
+        assert (done.phase, done.offset) == (Phase.COMPLETE, 5)
+    else:
+        with pytest.raises(IllegalMove, match="may not become finishing"):
+            advance(upload, Phase.COMPLETE, through=Phase.FINISHING)
+    with pytest.raises(IllegalMove):
+        advance(upload, Phase.COMPLETE, through=Phase.EXPIRED)
