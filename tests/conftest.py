@@ -12,6 +12,8 @@ pytest.register_assert_rewrite(
     "ferryman_server.storage.testing",
     "ferryman_server.storage.testing_machine",
     "ferryman_server.storage.testing_rig",
+    "ferryman_server.storage.testing_settling",
+    "ferryman_server.storage.testing_small",
 )
 
 # A slow machine is not a wrong answer: hangs are pytest-timeout's business.

@@ -11,12 +11,9 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
 
 import structlog
 from starlette.applications import Starlette
-from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ferryman_protocol.model import Limits
@@ -24,6 +21,7 @@ from ferryman_server.api import Api, problem_handlers
 from ferryman_server.auth import Guard, allow_everyone
 from ferryman_server.claims import Claims
 from ferryman_server.concatenation import Assembler
+from ferryman_server.cors import Cors
 from ferryman_server.events import Events
 from ferryman_server.files_endpoint import FilesEndpoint
 from ferryman_server.finishing import Finisher
@@ -34,6 +32,7 @@ from ferryman_server.metrics import Metrics
 from ferryman_server.observe import Observe
 from ferryman_server.progress_log import ProgressLog
 from ferryman_server.settings import Settings
+from ferryman_server.settling import Settler
 from ferryman_server.site import page_routes
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Concatenates, Store
@@ -45,19 +44,6 @@ from ferryman_server.uploads import Uploads
 
 log = structlog.get_logger("ferryman.app")
 
-# What a browser on another origin may read of an answer: every field a client of either protocol needs.
-# fmt: off
-_EXPOSED: Final = (
-    "Accept-Encoding", "Accept-Patch", "Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range",
-    "ETag", "Link", "Location", "Repr-Digest", "Retry-After", "Tus-Checksum-Algorithm", "Tus-Extension",
-    "Tus-Max-Size", "Tus-Resumable", "Tus-Version", "Upload-Complete", "Upload-Concat", "Upload-Defer-Length",
-    "Upload-Draft-Interop-Version", "Upload-Expires", "Upload-Incomplete", "Upload-Length", "Upload-Limit",
-    "Upload-Metadata", "Upload-Offset",
-)
-# fmt: on
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_LOOPBACK: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?"
-
 
 def open_backends(settings: Settings) -> Backends:
     """SQLite beside local files; or, to try things out, files in memory and a database that goes with them."""
@@ -65,7 +51,7 @@ def open_backends(settings: Settings) -> Backends:
         return _in_memory()
     store = LocalStore(settings.data, durability=settings.durability)
     store.open()
-    state = SqliteState(settings.data / "state.db", store_id=store.store_id)
+    state = SqliteState(settings.data / "state.db", store_id=store.store_id, durable=settings.durability == "disk")
     lock = DataLock(settings.data)
     return Backends(state=state, store=store, lock=lock, previous_boot=lambda: state.previous_boot_id)
 
@@ -104,6 +90,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
             pace=pace,
             max_size=settings.max_size,
         ),
+        settler=Settler(state, store),
         guard=guard,
         limits=_limits(settings, store),
         pace=pace,
@@ -138,17 +125,12 @@ class Application:
         events.subscribe(metrics.listen)
         events.subscribe(ProgressLog().listen)
         events.subscribe(self.house.assembler.listen)
-        files = _with_cors(FilesEndpoint(self.house, self._uploads), settings)
-        routes: list[BaseRoute] = [
-            Route("/files", files),
-            Route("/files/{rest:path}", files),
-            *self._api.routes(),
-            *page_routes(),
-        ]
+        files = Cors(FilesEndpoint(self.house, self._uploads), settings.cors_origins)
+        routes = [*self._api.routes(), *page_routes()]
         inner = Starlette(routes=routes, lifespan=lambda _: self.running(), exception_handlers=problem_handlers())
         inner.router.redirect_slashes = False  # a redirect would name a host that the client chose
         hosts = known_hosts(settings)
-        self._app = Observe(_with_asterisk(inner if hosts is None else KnownHosts(inner, hosts), files), metrics)
+        self._app = Observe(_by_path(files, inner if hosts is None else KnownHosts(inner, hosts)), metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or follow the lifespan protocol of the ASGI server."""
@@ -171,26 +153,16 @@ def create_app(settings: Settings, *, backends: Backends | None = None, guard: G
     return Application(settings, backends or open_backends(settings), guard)
 
 
-def _with_asterisk(app: ASGIApp, files: ASGIApp) -> ASGIApp:
-    """`OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7): what holds for the uploads, holds for it."""
+def _by_path(files: ASGIApp, others: ASGIApp) -> ASGIApp:
+    """Upload URLs go straight to their endpoint: they are asked for thousands of times a second, and need no router."""
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        whole = scope["type"] == "http" and scope["method"] == "OPTIONS" and scope["path"] == "*"
-        await (files if whole else app)(scope, receive, send)
+        await (files if scope["type"] == "http" and _is_files(scope) else others)(scope, receive, send)
 
     return choose
 
 
-def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
-    """Let browsers of the allowed origins upload and read every header they need; nobody else, and nothing else."""
-    origins = settings.cors_origins
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_origin_regex=None if origins else _LOOPBACK,
-        allow_methods=_METHODS,
-        allow_headers=("*",),
-        expose_headers=_EXPOSED,
-        allow_private_network=True,  # a page of an allowed origin may reach a server on this machine or network
-        max_age=86_400,  # seconds: one preflight per upload URL is plenty
-    )
+def _is_files(scope: Scope) -> bool:
+    path: str = scope["path"]
+    # `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7): what holds for the uploads, holds for it.
+    return path.startswith("/files/") or path == "/files" or (path == "*" and scope["method"] == "OPTIONS")

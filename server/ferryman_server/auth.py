@@ -5,10 +5,10 @@ application brings its own guard: a coroutine function that looks at the request
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from ferryman_protocol.frozen import dataclass
 from ferryman_protocol.headers import Headers
 from ferryman_protocol.model import Upload
 from ferryman_protocol.problems import Problem, Refused

@@ -2,9 +2,10 @@
 
 `pour` hands every byte that arrived to the sink, in order, in pieces of up to about 1 MiB, from worker threads and
 never two at a time, while the next piece is being received. How the bytes come (uvicorn's parser, plain ASGI
-`receive()`, later the pump's own thread on the socket) is the body's business alone.
+`receive()`, the pump's thread on the socket itself) is the body's business alone. A small body can be had `whole`.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -16,7 +17,7 @@ class End(StrEnum):
 
     COMPLETE = "complete"  # the end of the body was seen; trailers are there
     DISCONNECTED = "disconnected"  # the client went away in the middle
-    STALLED = "stalled"  # no byte for as long as the settings allow
+    STALLED = "stalled"  # no byte for as long as the settings allow, or too few for much longer
     SUPERSEDED = "superseded"  # `stop` was called: a newer request took over
     SHUTDOWN = "shutdown"  # `stop` was called: the server is going down
 
@@ -46,10 +47,19 @@ class Body(Protocol):
     def trailers(self) -> list[tuple[str, str]]:
         """Trailer fields (lower-case names); there once `pour` returned COMPLETE."""
 
-    async def pour(self, sink: Sink) -> End:
+    async def whole(self, most: int) -> bytes | None:
+        """The whole body, if it is at most `most` bytes long and all of it is here, or comes without a pause. None
+        otherwise: nothing was taken then, and `pour` brings what has arrived and what is still to come."""
+
+    async def pour(self, sink: Sink, moved: Callable[[], None] | None = None) -> End:
         """Hand everything to the sink until the body ends. On DISCONNECTED and STALLED, bytes that had arrived are
         handed over first; after `stop`, what was not yet handed over is dropped. Whatever `sink.write` raises
-        comes out here, with no write under way any more. To be called once."""
+        comes out here, with no write under way any more. `moved` is called on the loop from time to time when the sink
+        has taken something. To be called once."""
+
+    async def flush(self) -> None:
+        """Have the sink take what has arrived: small pieces of a slow body are gathered for a while. Does nothing when
+        nobody pours."""
 
     def stop(self, end: End) -> None:
         """Stop reading within 5 ms and let `pour` return `end`; may be called from any task on the loop, and before

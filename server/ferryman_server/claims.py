@@ -85,6 +85,15 @@ class Claims:
         line = self._lines.get(upload_id)
         return line[0] if line else None
 
+    def take_at_once(self, upload_id: str, wish: Wish) -> Claim | None:
+        """Hold the upload if nobody does, until :meth:`leave`; None when somebody does. Spares the hot path what `take`
+        needs to wait."""
+        if upload_id in self._lines:
+            return None
+        claim = Claim(wish)
+        self._lines[upload_id] = [claim]
+        return claim
+
     @asynccontextmanager
     async def take(self, upload_id: str, wish: Wish, *, patience: float | None = None) -> AsyncIterator[Claim]:
         """Hold the upload for the length of the `async with`. Look at `superseded` first thing: a newer claim may
@@ -102,7 +111,7 @@ class Claims:
                 await _wait(claim._turn, patience)
             yield claim
         finally:
-            self._leave(upload_id, claim)
+            self.leave(upload_id, claim)
 
     @asynccontextmanager
     async def take_if_free(self, upload_id: str) -> AsyncIterator[Claim | None]:
@@ -123,7 +132,8 @@ class Claims:
         while self._lines:
             await self.settled(next(iter(self._lines)))
 
-    def _leave(self, upload_id: str, claim: Claim) -> None:
+    def leave(self, upload_id: str, claim: Claim) -> None:
+        """Give the upload up: the next one in the line has its turn."""
         line = self._lines[upload_id]
         first = line[0] is claim
         line.remove(claim)

@@ -60,8 +60,8 @@ def safe_media_type(text: str | None) -> str:
 def _safe_name(filename: str) -> str:
     """The last path segment without what a name must not hold, cut to its longest size; may be empty."""
     segments = [segment for segment in map(_printable, _SEPARATORS.split(filename)) if segment]
-    name = segments[-1] if segments else ""
-    return "" if name in (".", "..") else _cut(name)
+    name = _cut(segments[-1]).rstrip() if segments else ""  # the cut may have left a space at the end
+    return "" if name in (".", "..") else name
 
 
 def _printable(segment: str) -> str:

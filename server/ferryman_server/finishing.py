@@ -3,6 +3,9 @@
 `finishing` is committed with the last bytes (DESIGN §3). Whatever happens after that: a crash, a full disk, a store
 that is away for a minute: the same steps are taken again until the object can be read, and only then is the upload
 `complete`. Nobody is told that it is before that.
+
+Where nothing has to be done between the last byte and `complete` (the bytes can be read where they are, and no digest
+of the whole has to be compared), one commit passes through `finishing` (:mod:`ferryman_server.transfer`).
 """
 
 import asyncio
@@ -14,6 +17,7 @@ from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Phase
 from ferryman_protocol.problems import Refused
 from ferryman_protocol.transitions import advance
+from ferryman_server.completion import completed
 from ferryman_server.digests import Verifier, new_hash
 from ferryman_server.events import Event, Events
 from ferryman_server.state.base import Lease, Record, State
@@ -42,17 +46,11 @@ class Finisher:
             async with self._readers:
                 wrong = await in_thread(self._mismatch, record)
             if wrong is not None:
-                await self._fail(record, lease, wrong)
+                await self.fail(record, lease, wrong)
+                raise digest_mismatch(wrong)
         await in_thread(self._store.publish, upload.id, upload.offset)
         now = self._pace.clock()
-        # a finished upload never expires; a partial one lives on until its time, since it may be used again
-        expires_at = upload.expires_at if upload.concat == "partial" else None
-        done = replace(
-            record,
-            upload=advance(upload, Phase.COMPLETE, expires_at=expires_at),
-            completed_at=now,
-            updated_at=now,
-        )
+        done = completed(record, offset=upload.offset, crc64=record.crc64, expires_at=upload.expires_at, now=now)
         await self._state.save(done, lease)
         self._events.publish(Event("complete", upload.id, now, {"length": upload.offset}))
         return done
@@ -78,10 +76,16 @@ class Finisher:
             verifier.update(piece)
         return verifier.mismatch()
 
-    async def _fail(self, record: Record, lease: Lease, algorithm: str) -> None:
-        detail = f"the {algorithm} digest of the whole upload differs from the one in Repr-Digest"
-        now = self._pace.clock()
-        failed = replace(record, upload=advance(record.upload, Phase.FAILED, reason=detail), updated_at=now)
+    async def fail(self, record: Record, lease: Lease, algorithm: str) -> Record:
+        """Commit that an upload in FINISHING has failed because this digest of the whole differs, and say so."""
+        now, reason = self._pace.clock(), digest_mismatch(algorithm).problem.detail
+        failed = replace(record, upload=advance(record.upload, Phase.FAILED, reason=reason), updated_at=now)
         await self._state.save(failed, lease)
-        self._events.publish(Event("failed", record.upload.id, now, {"reason": detail}))
-        raise Refused(problems.Problem(kind=problems.DIGEST_MISMATCH, detail=detail))
+        self._events.publish(Event("failed", record.upload.id, now, {"reason": reason}))
+        return failed
+
+
+def digest_mismatch(algorithm: str) -> Refused:
+    """The verdict on an upload whose whole has another digest than its client announced."""
+    detail = f"the {algorithm} digest of the whole upload differs from the one in Repr-Digest"
+    return Refused(problems.Problem(kind=problems.DIGEST_MISMATCH, detail=detail))

@@ -12,6 +12,7 @@ from ferryman_server.concatenation import Assembler
 from ferryman_server.events import Events
 from ferryman_server.finishing import Finisher
 from ferryman_server.metrics import Metrics
+from ferryman_server.settling import Settler
 from ferryman_server.state.base import State
 from ferryman_server.storage.base import Store
 from ferryman_server.transfer import Pace
@@ -28,6 +29,7 @@ class House:
     claims: Claims
     finisher: Finisher
     assembler: Assembler
+    settler: Settler
     guard: Guard
     limits: Limits
     pace: Pace

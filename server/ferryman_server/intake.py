@@ -9,6 +9,7 @@ its length. So neither a checkpoint nor the tail that a killed process leaves ev
 is not complete by that: a tus client would take it for complete and never come back.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,19 +43,27 @@ class Intake:
         self._hold_at = admission.room if uncertain_end or admission.finishes_at_length else None
         self._taken = 0
         self._held = b""
-        self._step = 0
+        self._most = 0
         self._due_at = 0
         self._on_due: Callable[[], None] | None = None
+        self._committed = record.upload.offset
+        self._room = threading.Event()
 
     @property
     def reach(self) -> int:
         """The offset after everything that was taken, a byte held back included."""
         return self.mark.offset + len(self._held)
 
-    def call_when_due(self, step: int, call: Callable[[], None]) -> None:
-        """Call back, from the worker thread, each time another `step` bytes are stored."""
-        self._step, self._on_due = step, call
-        self._due_at = self.mark.offset + step
+    def keep_near(self, most: int, on_due: Callable[[], None]) -> None:
+        """Never store more than `most` bytes (or one piece) beyond what is committed: a power cut costs no more.
+        `on_due` is called from the worker thread at half of that, so that a fast body seldom waits for its commit."""
+        self._most, self._on_due = most, on_due
+        self._due_at = self.mark.offset + most // 2
+
+    def committed(self, offset: int) -> None:
+        """So far it is durable; called on the event loop. A body that fails calls it too, with what was stored."""
+        self._committed = max(offset, self._committed)
+        self._room.set()
 
     def write(self, piece: memoryview) -> None:
         """Take one piece of the body. Raises what decoding, the room or the store refuse."""
@@ -62,8 +71,13 @@ class Intake:
             self.verifier.update(piece)
         self._decoder.feed(piece)
 
+    @property
+    def opened(self) -> bool:
+        """Whether anything was stored, so that there is a handle to be closed."""
+        return self._writer is not None
+
     def finish(self) -> None:
-        """The end of the body was seen: check that the coding ended too."""
+        """The end of the body was seen: check that the coding ended too. Nothing to do for a body without one."""
         self._decoder.finish()
 
     def sync(self, *, whole: bool = False) -> Mark:
@@ -72,12 +86,18 @@ class Intake:
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
         """
         if whole and self._held:
+            self._on_due = None  # what makes it durable is under way
             self._put(memoryview(self._held))
             self._held = b""
         mark = self.mark
         if self._writer is not None:
             self._writer.sync()
         return mark
+
+    def rest(self) -> None:
+        """Hold no resources of the store until more is taken, if everything that was taken is durable."""
+        if self._writer is not None:
+            self._writer.rest()
 
     def close(self) -> None:
         """Let go of the store's handle."""
@@ -100,9 +120,18 @@ class Intake:
     def _put(self, piece: memoryview) -> None:
         if self._writer is None:
             self._writer = self._store.writer(self._upload_id, self.mark.offset)
+        if self._on_due is not None and self.mark.offset + len(piece) - self._committed > self._most:
+            self._wait_for_room(len(piece), self._on_due)
         self._writer.write(piece)
         self._crc.update(piece)
         self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
         if self._on_due is not None and self.mark.offset >= self._due_at:
-            self._due_at = self.mark.offset + self._step
+            self._due_at = self.mark.offset + self._most // 2
             self._on_due()
+
+    def _wait_for_room(self, size: int, on_due: Callable[[], None]) -> None:
+        while self._committed < self.mark.offset and self.mark.offset + size - self._committed > self._most:
+            self._room.clear()
+            on_due()
+            if self._committed < self.mark.offset:  # else the commit came just before the clearing
+                self._room.wait()

@@ -1,10 +1,9 @@
 """Logs: lines for people on a terminal, JSON lines everywhere else; both name the request and the upload.
 
-`request_id` and `upload_id` come from structlog's context variables: whoever answers a request binds them with
-:func:`structlog.contextvars.bound_contextvars`. Everything goes to standard error, one write a line. Loggers of the
-standard library (uvicorn's) come out in the same form; uvicorn's access log is off, since the server's own line for
-each request (:mod:`ferryman_server.observe`) tells more. Values of fields that are named like secrets are never
-written, and tracebacks never show variables.
+`request_id` and `upload_id` come from :mod:`ferryman_server.request_log`, whatever else a task binds from structlog's
+context variables. Everything goes to standard error, one write a line. Loggers of the standard library (uvicorn's) come
+out in the same form; uvicorn's access log is off, since the server's own line for each request tells more. Values of
+fields that are named like secrets are never written, and tracebacks never show variables.
 """
 
 import logging
@@ -16,6 +15,7 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from ferryman_server import request_log
 from ferryman_server.humane import printable
 from ferryman_server.settings import Settings
 
@@ -28,8 +28,16 @@ def configure(settings: Settings) -> None:
     """Set up structlog and the standard library's logging by `log_format` and `log_level`. May be called again."""
     text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     level = LEVELS[settings.log_level]
+    request_log.requests.direct = not text and level <= logging.INFO
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, _name_logger, *_shared(), _safe, _renderer(text=text)],
+        processors=[
+            _add_ids,
+            structlog.contextvars.merge_contextvars,
+            _name_logger,
+            *_shared(),
+            _safe,
+            _renderer(text=text),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=StderrLogger,
         cache_logger_on_first_use=True,
@@ -87,6 +95,12 @@ def _renderer(*, text: bool) -> Processor:
     return structlog.dev.ConsoleRenderer(
         colors=colors, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
     )
+
+
+def _add_ids(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    for name, value in request_log.bound().items():
+        event.setdefault(name, value)  # a line about another upload says so itself
+    return event
 
 
 def _name_logger(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -6,15 +6,15 @@ Labels take few values each: never an upload's id, and a method that is not one 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics import disable_created_metrics
 from prometheus_client.registry import Collector
 
 from ferryman_protocol._version import __version__
 from ferryman_protocol.model import Phase
 from ferryman_server.events import NAMES, Event
+from ferryman_server.figures import Counter, Histogram
 from ferryman_server.state.base import State
 from ferryman_server.storage.base import Store
 from ferryman_server.threads import in_thread
@@ -23,49 +23,47 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OP
 # seconds: from a fast flash disk's sync (0.1 ms) to a network disk in trouble (10 s)
 BUCKETS: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
-
 
 class Metrics:
-    """Every figure; the attributes are prometheus_client's own objects."""
+    """Every figure. To be counted with on the event loop."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "ferryman_requests_total", "Requests answered.", ["method", "status"], registry=registry
-        )
-        self.received_bytes = Counter(
-            "ferryman_received_bytes_total", "Body bytes received, before decoding.", ["dialect"], registry=registry
-        )
-        self.stored_bytes = Counter(
-            "ferryman_stored_bytes_total", "Bytes made durable in the store.", registry=registry
-        )
-        self.uploads = Counter("ferryman_uploads_total", "What happened to uploads.", ["event"], registry=registry)
+        self._answered = Counter("ferryman_requests", "Requests answered.", ["method", "status"])
+        self.received_bytes = Counter("ferryman_received_bytes", "Body bytes received, before decoding.", ["dialect"])
+        self.stored_bytes = Counter("ferryman_stored_bytes", "Bytes made durable in the store.")
+        self.uploads = Counter("ferryman_uploads", "What happened to uploads.", ["event"])
         self.transfers_in_flight = Gauge(
-            "ferryman_transfers_in_flight", "Requests whose body is being received.", registry=registry
+            "ferryman_transfers_in_flight", "Requests whose body is being received.", registry=None
         )
-        self.takeovers = Counter(
-            "ferryman_takeovers_total", "Requests that took an upload over from an earlier one.", registry=registry
-        )
-        self.sync_seconds = Histogram(
-            "ferryman_sync_seconds", "Time to make bytes durable.", buckets=BUCKETS, registry=registry
-        )
-        self.commit_seconds = Histogram(
-            "ferryman_commit_seconds", "Time to commit to the database.", buckets=BUCKETS, registry=registry
-        )
-        self.refusals = Counter(
-            "ferryman_refusals_total", "Requests refused, by the catalogue's code.", ["code"], registry=registry
-        )
-        Info("ferryman_build", "The version that runs.", registry=registry).info({"version": __version__})
+        self.takeovers = Counter("ferryman_takeovers", "Requests that took an upload over from an earlier one.")
+        self.sync_seconds = Histogram("ferryman_sync_seconds", "Time to make bytes durable.", BUCKETS)
+        self.commit_seconds = Histogram("ferryman_commit_seconds", "Time to commit to the database.", BUCKETS)
+        self.refusals = Counter("ferryman_refusals", "Requests refused, by the catalogue's code.", ["code"])
+        build = Info("ferryman_build", "The version that runs.", registry=None)
+        build.info({"version": __version__})
         self._standing = _Standing()
-        registry.register(self._standing)
+        self._registry = CollectorRegistry()
+        for figure in (
+            self._answered,
+            self.received_bytes,
+            self.stored_bytes,
+            self.uploads,
+            self.transfers_in_flight,
+            self.takeovers,
+            self.sync_seconds,
+            self.commit_seconds,
+            self.refusals,
+            build,
+            self._standing,
+        ):
+            self._registry.register(figure)
         for name in NAMES:
             if name != "progress":
                 self.uploads.labels(name)  # a series that is there from the start at 0 can be alerted on
 
     def count_request(self, method: str, status: int) -> None:
         """Count an answered request."""
-        self.requests.labels(method if method in METHODS else "other", str(status)).inc()
+        self._answered.labels(method if method in METHODS else "other", str(status)).inc()
 
     def listen(self, event: Event) -> None:
         """Count what happened to uploads; subscribe this to the events. Progress is not an occurrence of its own."""
@@ -80,7 +78,7 @@ class Metrics:
 
     def render(self) -> tuple[bytes, str]:
         """The answer of `/metrics`: the text and its media type."""
-        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class _Standing(Collector):

@@ -1,15 +1,12 @@
 """Every request gets an id, a line in the log and a place in the metrics."""
 
-import secrets
 import time
 from typing import Final
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ferryman_server import request_log
 from ferryman_server.metrics import Metrics
-
-log = structlog.get_logger("ferryman.request")
 
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds by machines: not worth a line
 
@@ -26,8 +23,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=secrets.token_hex(6))
+        ids = request_log.begin()
         began, status, sent = time.perf_counter(), 0, 0
 
         async def watched(message: Message) -> None:
@@ -44,11 +40,6 @@ class Observe:
             self._metrics.count_request(scope["method"], status)
             if scope["path"] not in _QUIET:
                 milliseconds = round((time.perf_counter() - began) * 1000, 1)
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    sent=sent,
-                    ms=milliseconds,
+                request_log.requests.write(
+                    scope["method"], scope["path"], status, sent=sent, milliseconds=milliseconds, ids=ids
                 )

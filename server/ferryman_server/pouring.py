@@ -1,11 +1,14 @@
 """Pouring: bytes come in on the event loop, and go to a sink from a worker thread, both at the same time.
 
 Theory of operation. The receiving side calls `feed` with what came and `finish` when nothing more comes. `pour` takes
-what has been gathered, up to one PIECE, and hands it over in a worker thread; meanwhile the next bytes gather. As soon
-as a write is done the next one begins with whatever is there: a fast sender gets large pieces, a trickling one is never
-kept waiting. When two pieces' worth is in memory the receiving side is paused, and resumed when a write is done.
+what has been gathered, up to one PIECE, and hands it over in a worker thread; meanwhile the next bytes gather. When two
+pieces' worth is in memory the receiving side is paused, and resumed when a write is done.
 
     receiving side ── feed ──▶ gathered (≤ 1 PIECE or so) ── worker thread ──▶ sink.write (≤ 1 PIECE under way)
+
+A hand-over costs as much whatever its size. So when hundreds of bodies are poured at once, less than a TRICKLE waits
+for more for a while (:mod:`ferryman_server.pacing`). A body that comes in faster than it is handed over
+is read by its thread from the socket itself, where a subclass can offer one (:mod:`ferryman_server.pump`).
 
 Why it ends is kept in one place. `finish` comes behind the bytes that arrived before it; `stop` overtakes them.
 """
@@ -14,11 +17,14 @@ import asyncio
 import contextlib
 import functools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from ferryman_server import pacing
 from ferryman_server.body import PIECE, End, Sink
+from ferryman_server.pulse import Pulse
+from ferryman_server.pump import Ebb, Pump
 
 T = TypeVar("T")
 
@@ -26,6 +32,9 @@ THREADS: Final = 32  # writes under way at once; a write waits for a disk, not f
 HIGH_WATER: Final = 2 * PIECE  # bytes: gathered and being written, before the receiving side is paused
 EARLY: Final = 64 << 10  # bytes: the same before pouring has begun, so that waiting requests cost little memory
 SMALL: Final = 64 << 10  # bytes: chunks below this (on average) are joined before they are written
+TRICKLE: Final = 16 << 10  # bytes: less than this is worth waiting for more
+FLOW: Final = 64 << 10  # bytes gathered at once: the body comes faster than the loop hands it over
+PAUSE: Final = 0.05  # seconds in which the rest of a small body has to come for it to be had whole
 
 
 @functools.cache
@@ -40,9 +49,11 @@ class Pouring:
     A subclass lets bytes come in `_begin`, and holds the receiving side back in `_pause` until `_resume`.
     """
 
-    def __init__(self, *, length: int | None, idle_timeout: float) -> None:
+    def __init__(
+        self, *, length: int | None, idle_timeout: float, min_rate: float = 0.0, rate_window: float = 300.0
+    ) -> None:
         self._length = length
-        self._idle_timeout = idle_timeout
+        self._limits = (idle_timeout, min_rate, rate_window)
         self._loop = asyncio.get_running_loop()
         self._gathered: deque[bytes] = deque()
         self._waiting = 0  # bytes in `_gathered`
@@ -53,8 +64,13 @@ class Pouring:
         self._trailers: list[tuple[str, str]] = []
         self._end: End | None = None
         self._dropped = False  # what is still gathered goes nowhere: stopped, failed or over
+        self._enough = 1  # bytes gathered that wake whoever waits for them
         self._waker: asyncio.Future[None] | None = None
-        self._last = 0.0  # loop time of the last byte
+        self._sink: Sink | None = None  # while it is poured
+        self._handing = asyncio.Lock()  # a hand-over is under way
+        self._failure: BaseException | None = None  # what the sink raised at one that `pour` did not make
+        self._flow: Pump | None = None  # reads the body now, in the place of the receiving side
+        self._pulse: Pulse | None = None
         self._watch: asyncio.TimerHandle | None = None
 
     @property
@@ -72,18 +88,52 @@ class Pouring:
         """Trailer fields, names in lower case; there once `pour` returned COMPLETE."""
         return self._trailers
 
-    async def pour(self, sink: Sink) -> End:
+    async def whole(self, most: int) -> bytes | None:
+        """A small body in one piece; the contract is :meth:`ferryman_server.body.Body.whole`."""
+        if self._length is None or self._length > most or self._dropped:
+            return None
+        if self._end is None:
+            self._open()
+            await self._gather(PAUSE)
+        if self._end is not End.COMPLETE or self._waiting != self._length or self._dropped:
+            return None
+        data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
+        self._received = len(data)
+        self._shut()
+        return data
+
+    async def pour(self, sink: Sink, moved: Callable[[], None] | None = None) -> End:
         """Hand everything to the sink until the body ends; the contract is :meth:`ferryman_server.body.Body.pour`."""
         if not self._dropped:
             self._open()
+            self._sink = sink
         try:
-            while await self._something():
-                await self._hand_over(sink)
+            with pacing.pouring():
+                while await self._something():
+                    async with pacing.turn("hand-over"):
+                        await self._hand_over(sink)
+                    if moved is not None:
+                        moved()
         finally:
-            self._shut()
+            self._sink = None
+            async with self._handing:  # a flush may still be writing
+                self._shut()
             await self._ended()
+        if self._failure is not None:
+            raise self._failure
         assert self._end is not None
         return self._end
+
+    async def flush(self) -> None:
+        """Hand over what is gathered; the contract is :meth:`ferryman_server.body.Body.flush`."""
+        async with self._handing:
+            if self._sink is None or self._flow is not None or not self._gathered:
+                return
+            try:
+                await self._let_drip(self._sink)
+            except Exception as failure:  # it is the body's, not of whoever wanted it flushed
+                self._failure = failure
+                self._wake()
 
     def stop(self, end: End) -> None:
         """Stop reading and drop what was not handed over; the contract is :meth:`ferryman_server.body.Body.stop`."""
@@ -101,8 +151,10 @@ class Pouring:
             return
         self._gathered.append(data)
         self._waiting += len(data)
-        self._last = self._loop.time()
-        self._wake()
+        if self._pulse is not None:
+            self._pulse.beat(len(data), self._loop.time())
+        if self._waiting >= self._enough:
+            self._wake()
         if self._waiting + self._in_hand >= self._high:
             self._full = True
             self._pause()
@@ -125,6 +177,13 @@ class Pouring:
     def _resume(self) -> None:
         """Let bytes come again."""
 
+    def _pump(self) -> Pump | None:
+        """A pump on the socket that the rest of the body comes from, where there is one and it is worth it."""
+        return None
+
+    def _pumped(self, size: int) -> None:
+        """So many bytes were read by the pump; calls `finish` when they were the last."""
+
     async def _ended(self) -> None:
         """Pouring is over: let go of what it needed."""
 
@@ -135,8 +194,9 @@ class Pouring:
         self._begin()
         self._relieve()
         if self._end is None and self._watch is None:
-            self._last = self._loop.time()
-            self._watch = self._loop.call_later(self._idle_timeout, self._check_idle)
+            now, (idle_timeout, min_rate, window) = self._loop.time(), self._limits
+            self._pulse = Pulse(now, idle_timeout=idle_timeout, min_rate=min_rate, window=window)
+            self._watch = self._loop.call_at(self._pulse.due(now), self._look)
 
     def _unwatch(self) -> None:
         if self._watch is not None:
@@ -156,13 +216,28 @@ class Pouring:
         self._waiting = 0
 
     async def _something(self) -> bool:
-        while not self._gathered:
-            if self._end is not None:
-                return False
-            await self._woken()
-        return True
+        """Wait for bytes worth a hand-over; False when there are no more."""
+        if self._flow is not None:
+            return True
+        while True:
+            while not self._gathered and self._end is None and self._failure is None:
+                await self._woken(1)
+            if self._end is None and self._waiting < TRICKLE and (patience := pacing.patience()):
+                await self._gather(patience)
+            if self._gathered or self._end is not None or self._failure is not None:
+                break  # else a flush has handed over everything meanwhile
+        return bool(self._gathered) and self._failure is None
 
-    async def _woken(self) -> None:
+    async def _gather(self, seconds: float) -> None:
+        """Wait until a TRICKLE has gathered, the body ends, or so many seconds are over."""
+        timer = self._loop.call_later(seconds, self._wake)
+        try:
+            await self._woken(TRICKLE)
+        finally:
+            timer.cancel()
+
+    async def _woken(self, enough: int) -> None:
+        self._enough = enough
         self._waker = self._loop.create_future()
         try:
             await self._waker
@@ -174,6 +249,16 @@ class Pouring:
             self._waker.set_result(None)
 
     async def _hand_over(self, sink: Sink) -> None:
+        async with self._handing:
+            if self._flow is None and self._waiting >= FLOW and self._end is None:
+                self._start_flow()
+            if self._flow is not None:
+                await self._let_flow(sink, self._flow)
+            elif self._gathered:
+                await self._let_drip(sink)
+
+    async def _let_drip(self, sink: Sink) -> None:
+        """One piece of what was gathered."""
         chunks = self._take(PIECE)
         self._in_hand = sum(map(len, chunks))
         try:
@@ -181,6 +266,38 @@ class Pouring:
         finally:
             self._in_hand = 0
         self._relieve()
+
+    def _start_flow(self) -> None:
+        self._flow = self._pump()
+        if self._flow is not None:
+            self._pause()
+            self._full = False  # it is the flow that holds the receiving side back from here on
+
+    async def _let_flow(self, sink: Sink, pump: Pump) -> None:
+        """One run of the pump, behind what was gathered before it."""
+        chunks, left, ebb = list(self._gathered), pump.left, Ebb.STOPPED
+        self._gathered.clear()
+        self._waiting = 0
+        try:
+            ebb = await uninterrupted(self._loop.run_in_executor(pool(), self._run, sink, chunks, pump))
+        finally:
+            self._count_flow(left - pump.left, goes_on=ebb is Ebb.TURN)
+        if ebb is Ebb.GONE:
+            self.finish(End.DISCONNECTED)
+        if self._flow is None and self._end is None:
+            self._resume()
+
+    def _run(self, sink: Sink, chunks: list[bytes], pump: Pump) -> Ebb:
+        self._deliver(sink, chunks)
+        return pump.run(functools.partial(self._put, sink), lambda: self._dropped or self._end is not None)
+
+    def _count_flow(self, size: int, *, goes_on: bool) -> None:
+        if size and self._pulse is not None:
+            self._pulse.beat(size, self._loop.time())
+        if not goes_on and self._flow is not None:
+            self._flow.close()
+            self._flow = None
+        self._pumped(size)
 
     def _take(self, most: int) -> list[bytes]:
         """Take gathered chunks up to `most` bytes, at least one."""
@@ -195,7 +312,8 @@ class Pouring:
     def _relieve(self) -> None:
         if self._full and self._end is None and self._waiting + self._in_hand < self._high:
             self._full = False
-            self._last = self._loop.time()
+            if self._pulse is not None:
+                self._pulse.excuse(self._loop.time())
             self._resume()
 
     def _deliver(self, sink: Sink, chunks: list[bytes]) -> None:
@@ -203,15 +321,21 @@ class Pouring:
         for piece in _pieces(chunks):
             if self._dropped:
                 return
-            sink.write(piece)
-            self._received += len(piece)
+            self._put(sink, piece)
 
-    def _check_idle(self) -> None:
+    def _put(self, sink: Sink, piece: memoryview) -> None:
+        sink.write(piece)
+        self._received += len(piece)
+
+    def _look(self) -> None:
         """Ends a body that lets the server wait. Time in which the server let the client wait does not count."""
+        assert self._pulse is not None
         now = self._loop.time()
-        due = (now if self._full else self._last) + self._idle_timeout
+        if self._full or self._flow is not None:
+            self._pulse.excuse(now)
+        due = self._pulse.due(now)
         if due > now:
-            self._watch = self._loop.call_at(due, self._check_idle)
+            self._watch = self._loop.call_at(due, self._look)
         else:
             self.finish(End.STALLED)
 

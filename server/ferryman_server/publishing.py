@@ -6,7 +6,7 @@ Publishing itself is the finisher's and the assembler's work; here is who does i
 import asyncio
 import contextlib
 
-from ferryman_protocol.model import Concat, Phase
+from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.refusals import finishing
 from ferryman_server import turns
 from ferryman_server.house import House
@@ -18,9 +18,14 @@ async def publish(house: House, record: Record, lease: Lease) -> Record:
     """Take an upload that is no final one from FINISHING to COMPLETE, and tell the finals that wait for it. Raises what
     the finisher raises."""
     record = await house.finisher.finish(record, lease)
-    if record.upload.concat is Concat.PARTIAL:
-        await house.assembler.part_changed(record.upload.id)
+    await tell_finals(house, record.upload)
     return record
+
+
+async def tell_finals(house: House, upload: Upload) -> None:
+    """An upload is complete: the finals that waited for it alone begin. Never raises."""
+    if upload.concat is Concat.PARTIAL:
+        await house.assembler.part_changed(upload.id)
 
 
 class Publisher:

@@ -6,7 +6,8 @@ upload takes the last two. What is being published (`finishing`) does not expire
 partial one that no final upload is being assembled from.
 
 Data without a row are freed when they are unpublished and older than the TTL. **A published file without a row is never
-deleted here**: it is reported, and a person decides (`ferryman gc --adopt` or `--delete-published`).
+deleted here**: it is reported, and a person decides (`ferryman gc --adopt` or `--delete-published`). Data of a complete
+upload that were not moved to where published data lie (the server was stopped in between) are moved.
 
 An upload somebody is at work on is left alone. Whoever comes while it is being reaped is safe too: the newer lease
 fences the reaper's write, or reads `expired`.
@@ -21,13 +22,14 @@ from typing import Final
 
 import structlog
 
-from ferryman_protocol.model import Concat, Phase
+from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.transitions import advance
 from ferryman_server.events import Event, Events
 from ferryman_server.humane import human_size, printable
 from ferryman_server.settings import Settings
-from ferryman_server.state.base import Fenced, Record, State, StateError
-from ferryman_server.storage.base import Store, StoreError, Stray
+from ferryman_server.settling import settle_quietly
+from ferryman_server.state.base import Fenced, Record, State, StateFull
+from ferryman_server.storage.base import Settles, Store, StoreError, Stray
 from ferryman_server.threads import in_thread
 
 BATCH: Final = 500  # rows or files looked at in one go
@@ -139,6 +141,7 @@ class _Run:
         self.report = Report()
         self._state = state
         self._store = store
+        self._settles = store if isinstance(store, Settles) else None
         self._now = now
         self._ttl = ttl
         self._dry = dry_run
@@ -169,6 +172,19 @@ class _Run:
             known = await self._state.existing([stray.upload_id for stray in batch])
             unknown = [stray for stray in batch if stray.upload_id not in known and not self._busy(stray.upload_id)]
             await in_thread(self._free_strays, unknown)
+            if self._settles is not None and not self._dry:
+                await self._settle(self._settles, [stray for stray in batch if stray.upload_id in known])
+
+    async def _settle(self, store: Settles, strays: Sequence[Stray]) -> None:
+        """Move what is complete to where it belongs. A transfer under way does so by itself."""
+        complete = []
+        for stray in strays:
+            if not stray.published and not self._busy(stray.upload_id):
+                record = await self._state.get(stray.upload_id)
+                if record is not None and record.upload.phase is Phase.COMPLETE:
+                    complete.append(record.upload)
+        if complete:
+            await in_thread(_settle_all, store, complete)
 
     async def _due(self) -> AsyncIterator[Sequence[Record]]:
         """Batches of rows that are due, each once. Rows in their grace stay due: the window grows past them."""
@@ -203,7 +219,7 @@ class _Run:
             record = replace(record, upload=advance(record.upload, Phase.EXPIRED), updated_at=self._now)
             try:
                 await self._state.save(record, lease)
-            except StateError:
+            except StateFull:
                 # a disk full to its last block takes no commit either: what has expired makes the room for it
                 await in_thread(self._store.discard, upload_id, published=record.upload.concat is Concat.PARTIAL)
                 await self._state.save(record, lease)
@@ -284,3 +300,8 @@ class _Run:
 
     def _say(self, done: str, would: str) -> None:
         self.report.lines.append(would if self._dry else done)
+
+
+def _settle_all(store: Settles, uploads: Sequence[Upload]) -> None:
+    for upload in uploads:
+        settle_quietly(store, upload.id, upload.offset)

@@ -25,7 +25,8 @@ class ReceiveBody(Pouring):
         self._reader: asyncio.Task[None] | None = None
 
     def _begin(self) -> None:
-        self._reader = self._loop.create_task(self._read())
+        if self._reader is None:
+            self._reader = self._loop.create_task(self._read())
 
     def _pause(self) -> None:
         self._room.clear()

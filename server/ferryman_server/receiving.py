@@ -13,13 +13,14 @@ from ferryman_server.auth import Action, ask
 from ferryman_server.body import Body, End
 from ferryman_server.claims import Claim
 from ferryman_server.decoding import TooLarge
+from ferryman_server.digests import Verifier
 from ferryman_server.events import Event
 from ferryman_server.house import Exchange, House
 from ferryman_server.intake import Intake
-from ferryman_server.publishing import publish
+from ferryman_server.publishing import publish, tell_finals
 from ferryman_server.refusals import Declined, about, ended, problem_of
 from ferryman_server.state.base import Lease, Record
-from ferryman_server.threads import in_thread
+from ferryman_server.storage.base import Settles
 from ferryman_server.transfer import Transfer
 
 
@@ -28,6 +29,7 @@ class Receiver:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._settles = house.store if isinstance(house.store, Settles) else None
 
     async def receive(
         self, record: Record, lease: Lease, claim: Claim, admission: Admission, content: Content, x: Exchange
@@ -41,12 +43,14 @@ class Receiver:
             house.events.publish(
                 Event("progress", upload.id, record.updated_at, {"offset": upload.offset, "length": upload.length})
             )
+            if upload.phase is Phase.COMPLETE:
+                house.events.publish(Event("complete", upload.id, record.updated_at, {"length": upload.offset}))
             interim = x.dialect.progressed(upload)
             if interim is not None and upload.phase is Phase.RECEIVING:
                 x.inform(interim)
 
         async def check(intake: Intake, body: Body) -> None:
-            await in_thread(_verify, intake, body, content)
+            check_digests(intake.verifier, content, body)
             if admission.completes or (admission.finishes_at_length and intake.reach == admission.length):
                 await ask(house.guard, x.caller, Action.FINISH, transfer.record.upload)
 
@@ -61,6 +65,7 @@ class Receiver:
             metrics=house.metrics,
             pace=house.pace,
             on_commit=committed,
+            settles=self._settles,
         )
         try:
             with house.metrics.transfers_in_flight.track_inprogress():
@@ -97,6 +102,9 @@ class Receiver:
         upload = record.upload
         if upload.phase is Phase.FINISHING:
             return await publish(self._house, record, lease)
+        if upload.phase is Phase.COMPLETE:
+            await tell_finals(self._house, upload)
+            return record
         if admission.completes:
             raise Refused(short_of_length(offset=upload.offset, length=upload.length or 0))
         return record
@@ -117,15 +125,15 @@ class _Nothing:
             raise TooLarge("the upload is complete, it takes no more bytes")
 
 
-def _verify(intake: Intake, body: Body, content: Content) -> None:
-    """Compare the body's digests with what the request said; runs in a worker thread. Raises Refused."""
-    if intake.verifier is None:
+def check_digests(verifier: Verifier | None, content: Content, body: Body) -> None:
+    """Compare the digests of a body that was taken whole with what the request said. Raises Refused."""
+    if verifier is None:
         return
     checksum = content.checksum
     if checksum is not None and checksum.digest is None:
         checksum = read_trailer_checksum(body.trailers)
-        intake.verifier.expect(checksum)
-    wrong = intake.verifier.mismatch()
+        verifier.expect(checksum)
+    wrong = verifier.mismatch()
     if wrong is None:
         return
     if checksum is not None:

@@ -4,6 +4,8 @@ If only processes died since the last commit (the kernel is still the same boot)
 written is in the page cache or on the disk. The tail of each unfinished file beyond its committed offset is then
 synced, its CRC continued, and adopted, so that a client sends (almost) nothing again. After a reboot the row decides:
 what it says is durable, what lies beyond is not known to be.
+
+Small uploads that are complete, and whose content was only in the database yet, are written to their files first.
 """
 
 from collections.abc import Sequence
@@ -33,16 +35,20 @@ class Recovered:
     adopted_bytes: int = 0
     lost: int = 0  # uploads that have fewer bytes than were acknowledged
     pending: Sequence[Record] = ()  # uploads in FINISHING and WAITING, to be gone on with
+    replayed: int = 0  # small uploads whose content was still in the database only
 
 
 async def recover(house: House, *, same_boot: bool) -> Recovered:
     """Look at every unfinished upload once, before the first request is taken."""
+    replayed = await house.settler.replay()
     adopted = adopted_bytes = lost = 0
     for record in await house.state.in_phases(_OPEN):
         tail = await in_thread(house.store.tail, record.upload.id, record.upload.offset)
         if max(tail, 0) < record.upload.offset:
             lost += 1
             await _give_up(house, record, tail)
+        elif _is_whole(record):
+            await _finish(house, record)
         elif same_boot and record.adoptable and tail > record.upload.offset:
             gained = await _adopt(house, record, tail)
             adopted += gained > 0
@@ -52,9 +58,16 @@ async def recover(house: House, *, same_boot: bool) -> Recovered:
             lost += 1
             await _give_up(house, record, await in_thread(house.store.tail, record.upload.id, 0))
     pending = await house.state.in_phases((Phase.FINISHING, Phase.WAITING))
-    if adopted or lost or pending:
-        log.info("recovered", adopted=adopted, adopted_bytes=adopted_bytes, lost=lost, pending=len(pending))
-    return Recovered(adopted, adopted_bytes, lost, pending)
+    if adopted or lost or pending or replayed:
+        log.info(
+            "recovered",
+            adopted=adopted,
+            adopted_bytes=adopted_bytes,
+            lost=lost,
+            pending=len(pending),
+            replayed=replayed,
+        )
+    return Recovered(adopted, adopted_bytes, lost, pending, replayed)
 
 
 async def _adopt(house: House, record: Record, tail: int) -> int:
@@ -107,6 +120,18 @@ async def _give_up(house: House, record: Record, tail: int) -> None:
     reason = f"the server lost bytes of this upload: {record.upload.offset} were confirmed, {max(tail, 0)} are left"
     log.error("acknowledged bytes are missing", upload_id=record.upload.id, reason=reason)
     await _save(house, replace(record, upload=advance(record.upload, Phase.FAILED, reason=reason)), held[1])
+
+
+async def _finish(house: House, record: Record) -> None:
+    """Nobody will send anything to an upload that has all its bytes: it is published with the others that are due."""
+    held = await house.state.lease(record.upload.id)
+    if held is not None:
+        await _save(house, replace(record, upload=advance(record.upload, Phase.FINISHING)), held[1])
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether a tus client would take an unfinished upload for complete: an empty one whose creation was cut short."""
+    return record.upload.dialect == "tus" and record.upload.offset == record.upload.length
 
 
 async def _save(house: House, record: Record, lease: Lease) -> None:

@@ -17,6 +17,7 @@ from ferryman_server.settings_values import (
     HOSTS,
     ORIGINS,
     PATH,
+    RATE,
     SIZE,
     SWITCH,
     Kind,
@@ -85,7 +86,11 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting(
         HOSTS, "", "names under which lists and figures are told besides loopback ones; empty: all, unless on loopback"
     )
-    body_timeout: float = _setting(DURATION, "60s", "a request whose body brings no byte for so long is ended")
+    body_timeout: float = _setting(
+        DURATION, "60s", "a request whose body brings no byte, or whose answer is not taken, for so long ends"
+    )
+    min_rate: int = _setting(RATE, "64", "bytes a second that such a body has to bring on average; 0: any rate will do")
+    min_rate_window: float = _setting(DURATION, "5min", "the time over which that average is taken, again and again")
     header_timeout: float = _setting(DURATION, "15s", "a connection that takes longer to send its headers is closed")
     graceful_timeout: float = _setting(DURATION, "10s", "how long a stopping server waits for requests under way")
     checkpoint_size: int = _setting(SIZE, "8MiB", "a long request is made durable each time so many bytes came in")
@@ -137,6 +142,8 @@ def shown(option: Option, value: object) -> str:
             return human_duration(value) if value >= 1 else f"{value:g} s"
         case int() if option.kind.unit == "bytes":
             return f"{value} bytes"
+        case int() if option.kind.unit == "bytes a second":
+            return f"{value} bytes/s" if value else "any"
         case _:
             return str(value)
 

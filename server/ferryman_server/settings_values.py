@@ -60,6 +60,11 @@ def size(text: str) -> int:
     return int(value)
 
 
+def rate(text: str) -> int:
+    """Read a rate in bytes a second, for instance `64`, `1k`, `1KiB` or `1 KiB/s`; 0 stands for none."""
+    return size(re.sub(r"\s?/s$", "", text.strip()))
+
+
 def duration(text: str) -> float:
     """Read a duration in seconds, for instance `24h`, `90s`, `10min`, `7d` or `1.5`; above zero."""
     number, unit = _quantity(text)
@@ -160,6 +165,7 @@ def _is_origin(text: str) -> bool:
 
 
 SIZE: Final = Kind(expects="a size such as 64MiB, 10GB, 512k or 1048576", parse=size, unit="bytes")
+RATE: Final = Kind(expects="bytes a second such as 64, 1k or 1KiB, or 0 for none", parse=rate, unit="bytes a second")
 DURATION: Final = Kind(expects="a duration such as 24h, 90s, 10min or 7d", parse=duration, unit="seconds")
 SWITCH: Final = Kind(expects="yes or no", parse=switch, switch=True)
 HOST: Final = Kind(expects="an address or a host name", parse=host)

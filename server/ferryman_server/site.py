@@ -27,6 +27,8 @@ def page_routes() -> list[BaseRoute]:
 
 def _route(url: str, path: Path) -> Route:
     async def serve(request: Request) -> Response:
+        # RFC 9110 §14.2: "A server MAY ignore the Range header field"; these files are small
+        request.scope["headers"] = [field for field in request.scope["headers"] if field[0] != b"range"]
         return FileResponse(path, media_type=_TYPES[path.suffix], headers=_HEADERS)
 
     return Route(url, serve, methods=["GET"])

@@ -8,6 +8,8 @@ Rules (DESIGN §4):
 - A body with a coding or a digest is not checkpointed. Before its first byte the row says that a tail left by a killed
   process must not be adopted. A digest is all or nothing; a coding that breaks off keeps what was decoded; a corrupt
   one keeps nothing.
+- An upload whose last bytes this request brought is complete with the commit that tells them, if the store can read
+  them where they are and no digest of the whole has to be compared; else that commit says FINISHING.
 - After a failed sync nothing is retried on that writer: the last committed offset stands.
 """
 
@@ -19,12 +21,15 @@ from dataclasses import dataclass, replace
 from ferryman_protocol.commands import Admission, Content
 from ferryman_protocol.model import Phase
 from ferryman_protocol.transitions import advance
+from ferryman_server import pacing
 from ferryman_server.body import Body, End
 from ferryman_server.claims import Claim
+from ferryman_server.completion import completed
 from ferryman_server.intake import Intake, Mark
 from ferryman_server.metrics import Metrics
+from ferryman_server.settling import settle_quietly
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
-from ferryman_server.storage.base import Store, StoreError, StoreFull, SyncFailed
+from ferryman_server.storage.base import Settles, Store, StoreError, StoreFull, SyncFailed
 from ferryman_server.threads import in_thread
 
 
@@ -54,7 +59,9 @@ class Transfer:
         metrics: Metrics,
         pace: Pace,
         on_commit: Callable[[Record], Awaitable[None]],
+        settles: Settles | None = None,
     ) -> None:
+        """`settles`: the store, if an upload may be complete in it before it is published."""
         self.record = record  # as last committed
         self._lease = lease
         self._claim = claim
@@ -64,19 +71,24 @@ class Transfer:
         self._pace = pace
         self._on_commit = on_commit
         self._committing = asyncio.Lock()
-        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None  # until the next checkpoint
+        self._ticking: asyncio.Task[None] | None = None  # a checkpoint that nobody waits for
+        self._again = False  # another one fell due meanwhile
         self._failure: Exception | None = None
-        self._stop: Callable[[End], None] | None = None
+        self._body: Body | None = None  # while it is poured
         self._distrusted = False
         self._over = False  # the body has ended: only the settlement commits from here on
         self._intake = Intake(store=store, record=record, admission=admission, content=content)
+        self._settles = settles if record.repr_digests is None else None  # else the whole is read back first
+        self._coded = content.coding != "identity"
         self._governed = self._intake.verifier is not None
-        self._plain = not self._governed and content.coding == "identity"
+        self._plain = not self._governed and not self._coded
 
     async def run(self, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> End:
         """Pour the body and make durable what is to be kept. `check` judges a complete body before it is committed and
         raises to refuse it. Returns how the body ended; raises what the store, the state or the body's form refuse.
-        After it returns, `record` says what is committed; completing the upload is the caller's next step."""
+        After it returns, `record` says what is committed; for one in FINISHING, publishing is the caller's next step.
+        """
         try:
             if not self._plain:
                 await self._forbid_adoption()
@@ -84,6 +96,9 @@ class Transfer:
         except SyncFailed:
             self._distrusted = True  # the kernel may have given the tail's pages up: reading them proves nothing
             await self._forbid_adoption()
+            raise
+        except StateError:
+            self._distrusted = True  # a commit that failed may come back after a crash, so nothing is cut off here
             raise
         finally:
             await self._close()
@@ -93,14 +108,22 @@ class Transfer:
     async def checkpoint(self) -> None:
         """Commit what has arrived so far; does nothing for coded and digested bodies. Never raises: a failure ends the
         transfer, and whoever asked finds the last committed offset in the state."""
-        if not self._plain or self._over or self._intake.mark.offset <= self.record.upload.offset:
+        if not self._plain or self._over:
+            return
+        if self._body is not None:
+            await self._body.flush()
+        await self._checkpoint()
+
+    async def _checkpoint(self) -> None:
+        if self._over or self._intake.mark.offset <= self.record.upload.offset:
             return
         try:
             await self._commit_mark()
         except Exception as failure:  # whatever it was, the request ends with it: it is raised again there
             self._failure = failure
-            if self._stop is not None:
-                self._stop(End.SHUTDOWN)
+            if self._body is not None:
+                self._body.stop(End.SHUTDOWN)
+            self._intake.committed(self._intake.mark.offset + self._pace.checkpoint_size)  # lets its thread go
 
     async def _forbid_adoption(self) -> None:
         if self.record.adoptable:
@@ -127,55 +150,87 @@ class Transfer:
             raise
 
     async def _pour(self, body: Body) -> End:
-        self._stop = body.stop
+        self._body = body
         self._claim.on_superseded(lambda: body.stop(End.SUPERSEDED))
         if not self._plain:
             return await self._poured(body)
         loop = asyncio.get_running_loop()
 
         def due() -> None:
-            loop.call_soon_threadsafe(self._due.set)
+            loop.call_soon_threadsafe(self._fall_due)
 
-        self._intake.call_when_due(self._pace.checkpoint_size, due)
-        ticker = asyncio.create_task(self._tick())
+        self._intake.keep_near(self._pace.checkpoint_size, due)
         self._claim.checkpoint = self.checkpoint
         try:
-            return await self._poured(body)
+            return await self._poured(body, self._moved_on)
         finally:
             self._claim.checkpoint = None
             self._over = True
-            self._due.set()
-            await ticker  # not cancelled: a commit under way ends properly, and what it committed is known here
+            self._unset_timer()
+            if self._ticking is not None:
+                await self._ticking  # a commit under way ends properly, and what it committed is known here
 
-    async def _poured(self, body: Body) -> End:
+    async def _poured(self, body: Body, moved: Callable[[], None] | None = None) -> End:
         try:
-            end = await body.pour(self._intake)
+            end = await body.pour(self._intake, moved)
         finally:
             self._claim.on_superseded(None)
         if self._failure is not None:
             raise self._failure
         return end
 
+    def _moved_on(self) -> None:
+        """The store has taken something: it is checkpointed after a while."""
+        if self._timer is None and self._intake.mark.offset > self.record.upload.offset:
+            self._timer = asyncio.get_running_loop().call_later(self._pace.checkpoint_interval, self._fall_due)
+
+    def _fall_due(self) -> None:
+        self._unset_timer()
+        self._again = True
+        if self._ticking is None and not self._over:
+            self._ticking = asyncio.create_task(self._tick())
+
+    def _unset_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     async def _tick(self) -> None:
-        """Checkpoint whenever enough bytes or enough time have gone by."""
-        while not self._over:
-            with contextlib.suppress(TimeoutError):  # then the interval has passed
-                await asyncio.wait_for(self._due.wait(), self._pace.checkpoint_interval)
-            self._due.clear()
-            await self.checkpoint()
+        """Checkpoint as often as it fell due meanwhile."""
+        while self._again and not self._over:
+            async with pacing.turn("checkpoint"):
+                self._again = False
+                await self._checkpoint()
+                await self._rest()
+        self._ticking = None
+
+    async def _rest(self) -> None:
+        """A slow body's upload needs no open file until more of it comes."""
+        if not self._over and self._timer is None and pacing.patience():
+            await in_thread(self._intake.rest)
 
     async def _settle(self, end: End, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> None:
         if end is End.COMPLETE:
-            await in_thread(self._intake.finish)
+            if self._coded:
+                await in_thread(self._intake.finish)
             await check(self._intake, body)
-            await self._commit_mark(whole=True)
+            async with pacing.turn("settlement"):
+                await self._commit_mark(whole=True)
         elif not self._governed and not (end is End.SUPERSEDED and self._claim.drops(self.record.upload.offset)):
             await self._commit_mark()
 
     async def _close(self) -> None:
         async with self._committing:  # an observer's checkpoint may still be syncing
             self._over = True
-            await in_thread(self._intake.close)
+            if self._intake.opened:
+                await in_thread(self._let_go)
+
+    def _let_go(self) -> None:
+        """Close the store's handle, in a worker thread, and move what is complete to where it belongs."""
+        self._intake.close()
+        upload = self.record.upload
+        if self._settles is not None and upload.phase is Phase.COMPLETE:
+            settle_quietly(self._settles, upload.id, upload.offset)
 
     async def _commit_mark(self, *, whole: bool = False) -> None:
         """Sync and commit what is stored. A cancelled caller leaves it running to its end: nothing is half known."""
@@ -195,6 +250,7 @@ class Transfer:
                     await self._state.save(record, self._lease)
                 self._metrics.stored_bytes.inc(record.upload.offset - self.record.upload.offset)
                 self.record = record
+                self._intake.committed(record.upload.offset)
                 await self._on_commit(record)
 
     def _moved(self, mark: Mark, whole: bool) -> Record:
@@ -211,10 +267,12 @@ class Transfer:
             length = upload.length  # only this request says so, and it broke off: an upload at its length is complete
         if (mark.offset, length, finishing) == (upload.offset, upload.length, False):
             return self.record
-        unfinished = Phase.RECEIVING if mark.offset else Phase.EMPTY
-        phase = Phase.FINISHING if finishing else unfinished
         grown = mark.offset > upload.offset  # then the writer has cut off whatever an earlier request left
         expires_at = now + self._pace.upload_ttl if grown else upload.expires_at
+        if finishing and self._intake.opened and self._settles is not None:
+            return completed(self.record, offset=mark.offset, crc64=mark.crc64, expires_at=expires_at, now=now)
+        unfinished = Phase.RECEIVING if mark.offset else Phase.EMPTY
+        phase = Phase.FINISHING if finishing else unfinished
         moved = advance(upload, phase, offset=mark.offset, length=length, expires_at=expires_at)
         adoptable = grown or self.record.adoptable
         return replace(self.record, upload=moved, crc64=mark.crc64, adoptable=adoptable, updated_at=now)

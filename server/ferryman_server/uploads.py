@@ -8,8 +8,6 @@ import asyncio
 import os
 from dataclasses import replace
 
-import structlog
-
 from ferryman_protocol.admission import refuse_unappendable
 from ferryman_protocol.commands import Admission, Append, Content, Create, Inspect, Terminate
 from ferryman_protocol.digest_fields import format_digests
@@ -18,7 +16,7 @@ from ferryman_protocol.model import Concat, Phase, Reply, Upload
 from ferryman_protocol.problems import Overrun, Refused
 from ferryman_protocol.refusals import gone, not_found
 from ferryman_protocol.transitions import advance
-from ferryman_server import turns
+from ferryman_server import request_log, turns
 from ferryman_server.auth import Action, ask
 from ferryman_server.claims import Claim, Intent
 from ferryman_server.events import Event
@@ -26,7 +24,8 @@ from ferryman_server.house import Exchange, House
 from ferryman_server.publishing import Publisher, publish
 from ferryman_server.receiving import Receiver
 from ferryman_server.refusals import Declined, about, superseded
-from ferryman_server.state.base import Lease, Record, StateError
+from ferryman_server.small import Small
+from ferryman_server.state.base import Lease, Record, StateFull
 from ferryman_server.threads import in_thread
 from ferryman_server.turns import turn
 
@@ -37,6 +36,7 @@ class Uploads:
     def __init__(self, house: House) -> None:
         self._house = house
         self._receiver = Receiver(house)
+        self._small = Small(house)
         self.publisher = Publisher(house)
 
     # -- creation -----------------------------------------------------------------------------------------------------
@@ -47,31 +47,59 @@ class Uploads:
         allowed = await ask(house.guard, x.caller, Action.CREATE, None)
         admission = x.dialect.admit_create(command, house.limits)
         record = await self._new_record(command, admission, allowed.owner, x)
+        small = await self._created_small(command, admission, record, x)
+        if small is not None:
+            return await self._answered(self._created(small, command, x), small)
         await house.state.create(record)
         upload = record.upload
         house.events.publish(Event("created", upload.id, record.created_at, {"length": upload.length}))
-        structlog.contextvars.bind_contextvars(upload_id=upload.id)
-        announced = x.dialect.announced(
-            upload, location=house.location(upload.id), limits=house.limits, now=record.created_at
-        )
-        if announced is not None:
-            x.inform(announced)
+        request_log.bind_upload(upload.id)
+        told = self._announce(record, x)
         if upload.concat is Concat.FINAL:
             if upload.phase is Phase.FINISHING:
                 house.assembler.start(upload.id)
             else:
                 await house.assembler.reconsider(upload.id)  # a part may have changed before there was a row to find
         elif command.content is not None or command.completes or upload.length == 0:
-            record = await self._first_body(command, admission, record, x, told=announced is not None)
-        return await self._answered(
-            x.dialect.created(
-                record.upload,
-                location=house.location(upload.id),
-                limits=house.limits,
-                now=house.pace.clock(),
-                carried=command.content is not None,
-            ),
-            record,
+            record = await self._first_body(command, admission, record, x, told=told)
+        return await self._answered(self._created(record, command, x), record)
+
+    async def _created_small(self, command: Create, admission: Admission, record: Record, x: Exchange) -> Record | None:
+        """A small upload whose creation brings all of it: its row is inserted complete. None: it goes the ordinary way.
+
+        Its URL is not announced before: there is nothing at it until all is there.
+        """
+        carries = command.content is not None or command.completes or record.upload.length == 0
+        waits = x.dialect.interop is not None and "expect" in x.caller.headers  # for a 100, and for our 104 before it
+        if command.concat is Concat.FINAL or not carries or waits:
+            return None
+        content = command.content or Content(length=0)
+        data = await self._small.body(record, admission, content, x)
+        if data is None:
+            return None
+        request_log.bind_upload(record.upload.id)
+        done = await self._small.create(record, data, content, x)
+        self._announce(done, x)
+        return done
+
+    def _announce(self, record: Record, x: Exchange) -> bool:
+        """Tell the URL of an upload that has its row, where the protocol has an interim answer for it."""
+        house, upload = self._house, record.upload
+        announced = x.dialect.announced(
+            upload, location=house.location(upload.id), limits=house.limits, now=record.created_at
+        )
+        if announced is not None:
+            x.inform(announced)
+        return announced is not None
+
+    def _created(self, record: Record, command: Create, x: Exchange) -> Reply:
+        house = self._house
+        return x.dialect.created(
+            record.upload,
+            location=house.location(record.upload.id),
+            limits=house.limits,
+            now=house.pace.clock(),
+            carried=command.content is not None,
         )
 
     async def _new_record(self, command: Create, admission: Admission, owner: str | None, x: Exchange) -> Record:
@@ -141,31 +169,42 @@ class Uploads:
                 refuse_unappendable(record.upload)  # before the claim: it may be being assembled, for minutes
         if record.upload.phase is Phase.FINISHING:
             await self.publisher.settled(record)
-        async with turn(house, upload_id, command.offset) as claim:
-            held = await house.state.lease(upload_id)
-            if held is None:
-                raise Refused(not_found(upload_id))
-            record, lease = held
-            with about(record.upload):
-                self._still_wanted(claim)
-                record = await self._finished(record, lease)
-                admission = await self._admitted(command, record, lease, x)
-            if command.repr_digests is not None or command.want_repr_digests:
-                record = replace(
-                    record,
-                    repr_digests=command.repr_digests or record.repr_digests,
-                    want_repr_digests=command.want_repr_digests or record.want_repr_digests,
-                )
-                if record.upload.phase is not Phase.COMPLETE:
-                    await house.state.save(record, lease)  # before a byte: a start after a crash may complete it
-            if record.upload.phase is Phase.COMPLETE:
-                await self._receiver.receive_nothing(record, admission, command.content, x)
-            else:
-                record = await self._receiver.receive(record, lease, claim, admission, command.content, x)
+        claim = house.claims.take_at_once(upload_id, command.offset)
+        if claim is None:
+            async with turn(house, upload_id, command.offset) as claim:
+                record = await self._append(command, claim, x)
+        else:
+            try:
+                record = await self._append(command, claim, x)
+            finally:
+                house.claims.leave(upload_id, claim)
         reply = x.dialect.appended(
             record.upload, location=house.location(upload_id), limits=house.limits, now=house.pace.clock()
         )
         return await self._answered(reply, record)
+
+    async def _append(self, command: Append, claim: Claim, x: Exchange) -> Record:
+        """Store the body under this claim; the record as committed."""
+        house = self._house
+        held = await house.state.lease(command.upload_id)
+        if held is None:
+            raise Refused(not_found(command.upload_id))
+        record, lease = held
+        with about(record.upload):
+            self._still_wanted(claim)
+            record = await self._finished(record, lease)
+            admission = await self._admitted(command, record, lease, x)
+        if record.upload.phase is Phase.COMPLETE:
+            record = _with_digests(record, command)
+            await self._receiver.receive_nothing(record, admission, command.content, x)
+            return record
+        digested = _with_digests(record, command)
+        data = await self._small.body(record, admission, command.content, x, claim)
+        if data is not None:
+            return await self._small.append(digested, lease, data, command.content, x)
+        if digested is not record:
+            await house.state.save(digested, lease)  # before a byte: a start after a crash may complete it
+        return await self._receiver.receive(digested, lease, claim, admission, command.content, x)
 
     async def _admitted(self, command: Append, record: Record, lease: Lease, x: Exchange) -> Admission:
         try:
@@ -219,7 +258,7 @@ class Uploads:
             terminated = replace(record, upload=upload, updated_at=now)
             try:
                 await house.state.save(terminated, lease)
-            except StateError:
+            except StateFull:
                 # a disk full to its last block takes no commit either: the unwanted data make the room for it
                 await in_thread(house.store.discard, upload_id, published=True)
                 await house.state.save(terminated, lease)
@@ -261,3 +300,14 @@ class Uploads:
         if wanted is None:
             return reply
         return replace(reply, headers=(*reply.headers, ("Repr-Digest", format_digests(wanted))))
+
+
+def _with_digests(record: Record, command: Append) -> Record:
+    """The record with the digests of the whole that an append says, if it says any."""
+    if command.repr_digests is None and not command.want_repr_digests:
+        return record
+    return replace(
+        record,
+        repr_digests=command.repr_digests or record.repr_digests,
+        want_repr_digests=command.want_repr_digests or record.want_repr_digests,
+    )

@@ -4,7 +4,8 @@ Use it as `uvicorn.Config(http=wire.Protocol)`, or `http=wire.protocol_class(idl
 uvicorn are used throughout, so its version is pinned. What is different from uvicorn's own class:
 
 - A request's head is judged before any application sees it (:mod:`ferryman_server.wire_head`), and has to come in time.
-- Bodies gather in a :class:`WireBody` up to 2 MiB, uncopied; a long one with a Content-Length goes past the parser.
+- Bodies gather in a :class:`WireBody` up to 2 MiB, uncopied; a long one with a Content-Length goes past the parser,
+  and, while it flows, past the event loop (:mod:`ferryman_server.pump`).
 - What a refused or ended request is told, it gets to read (:mod:`ferryman_server.linger`).
 - Trailers are the body's, and never show up among the request's header fields.
 - `Upgrade` is ignored, as RFC 9110 §7.8 allows, and the request's body is still read.
@@ -27,8 +28,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ferryman_protocol.problems import Problem, Refused
+from ferryman_server import pump
 from ferryman_server.body import End
 from ferryman_server.linger import Linger
+from ferryman_server.wire_body import Spring
 from ferryman_server.wire_cycle import Cycle, Farewell
 from ferryman_server.wire_head import Head, answer, header_too_large, read_head, slow_header, unreadable
 
@@ -44,12 +47,19 @@ class WireLimits:
     """The limits of one kind of connection. Times in seconds, sizes in bytes."""
 
     idle_timeout: float = 60.0  # without a byte of a body that is waited for: it has stalled
+    min_rate: float = 64.0  # bytes a second that such a body has to bring on average within each `rate_window`
+    rate_window: float = 300.0
     head_timeout: float = 15.0  # from a connection's start, or a head's first bytes, to the head's end
     max_head: int = 32 << 10  # request line and header fields (nginx: 32 KiB, h11: 16 KiB); trailers count too
     drain: int = 256 << 10  # of a body nobody wants: read so that the connection can be kept
     linger: float = 5.0  # how long a client may go on sending after an early answer
     brief_linger: float = 0.5  # the same after a body that was stopped: its sender is to be cut off
     linger_most: int = 64 << 20  # how much it may send
+
+    @property
+    def pulse(self) -> dict[str, float]:
+        """What a body is told of them."""
+        return {"idle_timeout": self.idle_timeout, "min_rate": self.min_rate, "rate_window": self.rate_window}
 
 
 _FORESEEN: Final = (Refused, httptools.HttpParserError)
@@ -65,6 +75,7 @@ class Protocol(HttpToolsProtocol):
     """One connection."""
 
     limits: ClassVar[WireLimits] = WireLimits()
+    _pulse: ClassVar[dict[str, float]] = WireLimits().pulse
 
     def __init__(
         self,
@@ -80,6 +91,8 @@ class Protocol(HttpToolsProtocol):
         self._head_size = 0  # bytes of the head read so far, in whole fields
         self._carried = 0  # bytes that came in pieces belonging to this head alone
         self._direct = 0  # bytes of the body that go past the parser
+        self._descriptor = -1  # the socket's
+        self._plain = False  # what comes from the socket is what was sent: no TLS
         self._upgrading = False  # the parser believes that HTTP ends here
         self._priming = False  # the parser reads a head of our own making
         self._refused = False  # nothing more is read from this connection
@@ -92,6 +105,10 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
+        own = transport.get_extra_info("socket")
+        if own is not None and pump.available():
+            self._descriptor = own.fileno()
+            self._plain = transport.get_extra_info("sslcontext") is None
         self._await_client()
 
     def data_received(self, data: bytes) -> None:
@@ -162,16 +179,22 @@ class Protocol(HttpToolsProtocol):
             unread = self._incoming.content.unread
             if unread is not None and unread >= DIRECT:
                 self._direct = unread
+                if unread >= pump.LEAST and self._plain:
+                    self._incoming.content.spring = Spring(self._descriptor, self._drawn)
 
     def _feed_direct(self, data: bytes) -> bytes:
         """Take the body's part of `data` past the parser, which would copy it; returns the rest."""
         part = data if len(data) <= self._direct else data[: self._direct]
-        self._direct -= len(part)
         self.on_body(part)
-        if not self._direct:
+        self._drawn(len(part))
+        return data[len(part) :]
+
+    def _drawn(self, size: int) -> None:
+        """So many bytes of the body went past the parser."""
+        self._direct -= size
+        if size and not self._direct:
             self.parser = self._fresh_parser()  # the old one still waits for the bytes it was not shown
             self.on_message_complete()
-        return data[len(part) :]
 
     def _fresh_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
@@ -263,7 +286,7 @@ class Protocol(HttpToolsProtocol):
     def _open_cycle(self, version: str, head: Head) -> Cycle:
         return Cycle(
             length=head.length,
-            idle_timeout=self.limits.idle_timeout,
+            pulse=self._pulse,
             drain=self.limits.drain,
             scope=self.scope,
             transport=Farewell(self.transport, self.loop, self._part),
@@ -393,4 +416,5 @@ class Protocol(HttpToolsProtocol):
 
 def protocol_class(**limits: Any) -> type[Protocol]:
     """A protocol class with other limits, by the names of :class:`WireLimits`: `protocol_class(idle_timeout=5.0)`."""
-    return type("Protocol", (Protocol,), {"limits": WireLimits(**limits)})
+    told = WireLimits(**limits)
+    return type("Protocol", (Protocol,), {"limits": told, "_pulse": told.pulse})

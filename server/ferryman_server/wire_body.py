@@ -5,31 +5,50 @@ one of the two ways, never both.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from ferryman_server import pump
 from ferryman_server.body import PIECE, End
 from ferryman_server.pouring import Pouring
 
 
+@dataclass(frozen=True, slots=True)
+class Spring:
+    """Where the rest of a long body can be read past the event loop."""
+
+    descriptor: int  # the connection's socket
+    drawn: Callable[[int], None]  # so many bytes were read from it by somebody else
+
+
 class WireBody(Pouring):
-    """One request's body. `whole` turns true when its last byte came in, whether anybody wanted it or not."""
+    """One request's body. `here` turns true when its last byte came in, whether anybody wanted it or not."""
 
     def __init__(
-        self, *, length: int | None, flow: FlowControl, invite: Callable[[], None], idle_timeout: float
+        self,
+        *,
+        length: int | None,
+        flow: FlowControl,
+        invite: Callable[[], None],
+        idle_timeout: float,
+        min_rate: float = 0.0,
+        rate_window: float = 300.0,
     ) -> None:
-        super().__init__(length=length, idle_timeout=idle_timeout)
-        self.whole = length == 0
+        super().__init__(length=length, idle_timeout=idle_timeout, min_rate=min_rate, rate_window=rate_window)
+        self.here = length == 0
         self.arrived = 0  # bytes that came in, thrown away or not
-        self._flow = flow
+        self.spring: Spring | None = None  # set by the protocol once only plain bytes of the body are to come
+        self._reading = flow
         self._invite: Callable[[], None] | None = invite  # sends 100 (Continue) to a client that waits for it
-        if self.whole:
+        if self.here:
             self.finish(End.COMPLETE)
 
     @property
     def unread(self) -> int | None:
         """Bytes of the body that have not come in yet; None when it cannot be known."""
-        if self.whole:
+        if self.here:
             return 0
         return None if self._length is None else self._length - self.arrived
 
@@ -45,7 +64,7 @@ class WireBody(Pouring):
 
     def complete(self) -> None:
         """The end of the body came in."""
-        self.whole = True
+        self.here = True
         self.finish(End.COMPLETE)
 
     def trail(self, name: str, value: str) -> None:
@@ -54,7 +73,7 @@ class WireBody(Pouring):
 
     def interrupt(self) -> None:
         """The server is going down: end the body unless all of it is here already."""
-        if not self.whole:
+        if not self.here:
             self.stop(End.SHUTDOWN)
 
     def abandon(self) -> None:
@@ -80,13 +99,29 @@ class WireBody(Pouring):
         return None if self._gathered else self._end
 
     def _begin(self) -> None:
-        if not self.whole and self._invite is not None:
+        if not self.here and self._invite is not None:
             self._invite()
 
     def _pause(self) -> None:
-        if not self.whole:
-            self._flow.pause_reading()
+        if not self.here:
+            self._reading.pause_reading()
 
     def _resume(self) -> None:
-        if not self.whole:
-            self._flow.resume_reading()
+        if not self.here:
+            self._reading.resume_reading()
+
+    def _pump(self) -> pump.Pump | None:
+        unread = self.unread
+        if self.spring is None or unread is None or unread < pump.LEAST:
+            return None
+        with suppress(OSError):  # no descriptor is free: it goes without
+            return pump.Pump(self.spring.descriptor, unread)
+        return None
+
+    def _pumped(self, size: int) -> None:
+        self.arrived += size
+        if self.spring is not None:
+            self.spring.drawn(size)
+
+    async def _ended(self) -> None:
+        self.spring = None

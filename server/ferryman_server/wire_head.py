@@ -5,10 +5,10 @@ Content-Length that is not digits, or doubled, or beside Transfer-Encoding. Here
 version, Host, the transfer coding, the request target. Everything raises :class:`Refused` with a row of the catalogue.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
@@ -16,10 +16,12 @@ from urllib.parse import unquote
 import httptools
 
 from ferryman_protocol import problems
+from ferryman_protocol.frozen import dataclass
 from ferryman_protocol.problems import Kind, Problem, Refused
 
 _HOST: Final = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*")  # RFC 9110 §7.2: uri-host [ ":" port ]
-_JUDGED: Final = (b"host", b"expect", b"transfer-encoding", b"content-length")
+_PLAIN: Final = re.compile(rb"/(?:[\w.~-][\w.~/-]*)?")  # a target that is its own path: no query, nothing to decode
+_JUDGED: Final = frozenset((b"host", b"expect", b"transfer-encoding", b"content-length"))
 _FIELD_REASONS: Final = ("header", "Content-Length", "Transfer-Encoding", "whitespace")
 
 
@@ -38,19 +40,19 @@ def read_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]
     """Check a request's head; names in lower case, values trimmed. Raises Refused."""
     if version not in ("1.0", "1.1"):
         raise _refused(problems.UNKNOWN_HTTP_VERSION, f"the request says HTTP/{version}")
-    found: dict[bytes, list[bytes]] = {name: [] for name in _JUDGED}
+    found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name in _JUDGED:
-            found[name].append(value)
-    _check_host(version, found[b"host"])
-    raw_path, query = _read_target(target)
+            found.setdefault(name, []).append(value)
+    _check_host(version, found.get(b"host", ()))
+    raw_path, path, query = _read_target(target)
     return Head(
         raw_path=raw_path,
-        path=unquote(raw_path.decode("ascii")),
+        path=path,
         query=query,
-        length=_read_length(version, found[b"transfer-encoding"], found[b"content-length"]),
+        length=_read_length(version, found.get(b"transfer-encoding", ()), found.get(b"content-length", ())),
         # RFC 9110 §10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore".
-        waits=version == "1.1" and any(value.lower() == b"100-continue" for value in found[b"expect"]),
+        waits=version == "1.1" and b"100-continue" in map(bytes.lower, found.get(b"expect", ())),
     )
 
 
@@ -76,7 +78,8 @@ def unreadable(error: httptools.HttpParserError, headers: Sequence[tuple[bytes, 
     if headers is None or not any(word in reason for word in _FIELD_REASONS):
         return Problem(kind=problems.BAD_REQUEST, detail=f"the request cannot be read: {reason}")
     # The parser tells a field only when the next one has begun, so the last one told is a neighbour of the wrong one.
-    where = f"in or behind the field after {headers[-1][0].decode('latin-1')}" if headers else "near the first field"
+    last = headers[-1][0][:60].decode("latin-1") if headers else ""  # a name may have thousands of characters
+    where = f"in or behind the field after {last}" if last else "near the first field"
     return Problem(kind=problems.INVALID_FIELD, detail=f"{reason} ({where})")
 
 
@@ -97,17 +100,26 @@ def _check_host(version: str, hosts: Sequence[bytes]) -> None:
         raise _refused(problems.MISSING_FIELD, "Host is missing")
     if len(hosts) > 1:
         raise _refused(problems.INVALID_FIELD, f"Host came {len(hosts)} times; it must come once")
-    if hosts and not _HOST.fullmatch(hosts[0]):
+    if hosts and not _is_host(hosts[0]):
         raise _refused(problems.INVALID_FIELD, "Host is not a host name with an optional port")
 
 
-def _read_target(target: bytes) -> tuple[bytes, bytes]:
-    """The path and the query of a request target in origin, absolute or asterisk form (RFC 9112 §3.2)."""
+@functools.lru_cache(maxsize=64)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
+
+
+def _read_target(target: bytes) -> tuple[bytes, str, bytes]:
+    """The path, as it came and decoded, and the query of a request target in origin, absolute or asterisk form
+    (RFC 9112 §3.2)."""
+    if _PLAIN.fullmatch(target):
+        return target, target.decode("ascii"), b""
     try:
         url = httptools.parse_url(target)
     except httptools.HttpParserInvalidURLError:
         raise Refused(_target_problem()) from None
-    return url.path or b"/", url.query or b""
+    path = url.path or b"/"
+    return path, unquote(path.decode("ascii")), url.query or b""
 
 
 def _read_length(version: str, codings: Sequence[bytes], lengths: Sequence[bytes]) -> int | None:

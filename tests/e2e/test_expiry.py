@@ -146,8 +146,8 @@ def test_a_complete_partial_upload_is_freed_when_its_time_is_over(server: Server
         assert append(server, "tus", path, 0, body).status == 204
     final = concatenate(server, *parts).headers["location"]
     eventually(lambda: phase_of(server, final) == "complete")
+    eventually(lambda: all(phase_of(server, path) in ("expired", "") for path in parts))
     eventually(lambda: not any(published(server.data, path).exists() for path in parts))
-    assert all(phase_of(server, path) in ("expired", "") for path in parts)
     assert_whole(server, final, b"abcdef")
 
 

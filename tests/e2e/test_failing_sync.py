@@ -1,6 +1,9 @@
 """A disk that refuses to sync: nothing is told that is not durable, nothing is retried, and going on works."""
 
+import hashlib
 import sqlite3
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +34,8 @@ from tests.support.uploading import (
 )
 
 WHOLE = content(3 * MIB)
+CHECKPOINT = MIB // 4
+DIGEST = f"Repr-Digest: sha-256=:{b64encode(hashlib.sha256(WHOLE).digest()).decode()}:"
 
 
 @pytest.fixture
@@ -47,8 +52,8 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(data: Path, disk: Disk) -> Iterator[InProcess]:
-    """A server that checkpoints each 256 KiB and never by the clock."""
-    with serving_in_process(data, disk, checkpoint_size=MIB // 4, checkpoint_interval=600.0) as running:
+    """A server that checkpoints each 256 KiB at the latest, and never by the clock."""
+    with serving_in_process(data, disk, checkpoint_size=CHECKPOINT, checkpoint_interval=600.0) as running:
         yield running
 
 
@@ -88,13 +93,16 @@ def test_the_last_good_checkpoint_stands(server: InProcess, disk: Disk, dialect:
     path = create(server, dialect, length=len(WHOLE))
     with RawClient(server.port) as client:
         client.send(append_head(dialect, path, 0, size=len(WHOLE)), WHOLE[:MIB])
-        eventually(lambda: observed(server, path) == MIB)
+        await_stored(server.data, path, MIB)
+        eventually(lambda: observed(server, path) > MIB - CHECKPOINT)
+        time.sleep(0.1)  # for a commit that is under way
+        good = observed(server, path)
         before = disk.syncs_of(receiving(server.data, path))
         disk.failing = True
         client.send(WHOLE[MIB : 2 * MIB])
         assert_unavailable(client.responses()[-1])
     assert disk.syncs_of(receiving(server.data, path)) == before + 1, "the sync was tried again"
-    assert offset_of(server, dialect, path) == stored(server.data, path) == MIB
+    assert offset_of(server, dialect, path) == stored(server.data, path) == good
     assert not adoptable(server.data, path)
     disk.failing = False
     finish(server, dialect, path, WHOLE)
@@ -145,8 +153,9 @@ def test_a_folder_that_cannot_be_synced_hides_a_new_file(server: InProcess, disk
 def test_a_publication_that_fails_is_repeated_when_somebody_asks(
     server: InProcess, disk: Disk, dialect: Dialect
 ) -> None:
-    """All bytes are durable, the move is not: 503 until it is, and never “complete” before."""
-    path = create(server, dialect, length=len(WHOLE))
+    """All bytes are durable, and their digest had to be compared; the move is not: 503 until it is, and never
+    “complete” before."""
+    path = create(server, dialect, DIGEST, "Content-Length: 0", length=len(WHOLE))
     assert append(server, dialect, path, 0, WHOLE[:-1], last=False).status == 204
     disk.failing_folders = "/files"
     assert_unavailable(append(server, dialect, path, len(WHOLE) - 1, WHOLE[-1:]))
@@ -158,12 +167,23 @@ def test_a_publication_that_fails_is_repeated_when_somebody_asks(
     assert_whole(server, path, WHOLE)
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_place_of_finished_files_matters_to_no_answer(server: InProcess, disk: Disk, dialect: Dialect) -> None:
+    """All bytes are durable where they were received, and can be read there: the upload is complete."""
+    path = create(server, dialect, length=len(WHOLE))
+    disk.failing_folders = "/files"
+    assert append(server, dialect, path, 0, WHOLE).status in (201, 204)
+    answer = inspect(server, dialect, path)
+    assert (answer.status, answer.headers["upload-offset"]) == (200, str(len(WHOLE)))
+    assert_whole(server, path, WHOLE)
+
+
 @pytest.mark.parametrize("failing", ["data", "publication"])
 def test_a_creation_whose_sync_fails_leaves_nothing_behind(server: InProcess, disk: Disk, failing: str) -> None:
     """The URL was never told: neither a row nor a file stays."""
     disk.failing = failing == "data"
     disk.failing_folders = "/files" if failing == "publication" else None
-    fields = ("Content-Type: application/offset+octet-stream", f"Content-Length: {len(WHOLE)}")
+    fields = ("Content-Type: application/offset+octet-stream", f"Content-Length: {len(WHOLE)}", DIGEST)
     with RawClient(server.port) as client:
         client.send(create_head("tus", *fields, length=len(WHOLE)), WHOLE)
         assert_unavailable(client.responses()[-1])

@@ -332,7 +332,8 @@ def test_file_names_that_lead_elsewhere(server: Server, name: str) -> None:
     value = b64encode(name.encode()).decode()
     fields = (TUS, "Upload-Length: 3", f"Upload-Metadata: filename {value}", STREAM)
     path = ask(server, "POST", "/files/", *fields, body=b"abc").headers["location"]
-    assert published(server.data, path).read_bytes() == b"abc"
+    eventually(lambda: published(server.data, path).exists())
+    assert_whole(server, path, b"abc")
     assert {file.name for file in stored(server).files} <= {row.rpartition("/")[2] for row in stored(server).rows}
     answer = ask(server, "GET", path)
     assert "set-cookie" not in answer.headers

@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferryman_server import pacing
 from ferryman_server.body import PIECE, End, Sink
-from ferryman_server.pouring import HIGH_WATER, Pouring, uninterrupted
+from ferryman_server.pouring import HIGH_WATER, TRICKLE, Pouring, uninterrupted
 from tests.support.pourer import Recorder
 
 
 class Fed(Pouring):
     """A body fed by the test, which counts how often it was told to hold back and to go on."""
 
-    def __init__(self, *, idle_timeout: float = 60.0) -> None:
-        super().__init__(length=None, idle_timeout=idle_timeout)
+    def __init__(self, *, length: int | None = None, idle_timeout: float = 60.0) -> None:
+        super().__init__(length=length, idle_timeout=idle_timeout)
         self.events: list[str] = []
 
     def _begin(self) -> None:
@@ -235,3 +236,151 @@ def test_a_recorder_is_a_sink() -> None:
     """The tests' sink fits the contract."""
     sink: Sink = _recorder()
     sink.write(memoryview(b"x"))
+
+
+async def test_a_small_body_can_be_had_whole() -> None:
+    """In one piece, and it counts as received; there is nothing left to pour."""
+    body = Fed(length=6)
+    body.feed(b"abc")
+    asyncio.get_running_loop().call_soon(body.feed, b"def")
+    asyncio.get_running_loop().call_soon(body.finish, End.COMPLETE)
+    assert await body.whole(6) == b"abcdef"
+    assert body.received == 6
+    sink = _recorder()
+    assert await body.pour(sink) is End.COMPLETE
+    assert sink.data == b""
+
+
+@pytest.mark.parametrize(("length", "most"), [(None, 100), (7, 6)])
+async def test_a_body_too_long_to_be_had_whole_is_left_alone(length: int | None, most: int) -> None:
+    """Neither one above the limit nor one whose length is not known."""
+    body, sink = Fed(length=length), _recorder()
+    body.feed(b"abcdefg")
+    body.finish(End.COMPLETE)
+    assert await body.whole(most) is None
+    assert await body.pour(sink) is End.COMPLETE
+    assert sink.data == b"abcdefg"
+
+
+async def test_a_body_that_pauses_is_poured_instead() -> None:
+    """What had arrived comes first, then what came later, and the client is asked for it only once."""
+    body, sink = Fed(length=6), _recorder()
+    body.feed(b"abc")
+    assert await body.whole(6) is None
+    task = asyncio.create_task(body.pour(sink))
+    await asyncio.sleep(0)
+    body.feed(b"def")
+    body.finish(End.COMPLETE)
+    assert await task is End.COMPLETE
+    assert sink.data == b"abcdef"
+
+
+@pytest.mark.parametrize("end", [End.DISCONNECTED, End.SUPERSEDED])
+async def test_a_small_body_that_breaks_off_is_poured_instead(end: End) -> None:
+    """Its end is told by `pour`: with what had arrived when the client left, with nothing when it was stopped."""
+    body, sink = Fed(length=6), _recorder()
+    body.feed(b"abc")
+    asyncio.get_running_loop().call_soon(body.finish if end is End.DISCONNECTED else body.stop, end)
+    assert await body.whole(6) is None
+    assert await body.pour(sink) is end
+    assert sink.data == (b"abc" if end is End.DISCONNECTED else b"")
+
+
+async def test_among_hundreds_a_trickle_gathers(crowd: None) -> None:
+    """It is handed over when a flush asks for it, when 16 KiB have come, when its time is over, and at its end."""
+    body, sink = Fed(), _recorder()
+    task = asyncio.create_task(body.pour(sink))
+    body.feed(b"a")
+    await asyncio.sleep(0.05)
+    assert sink.data == b""
+    await body.flush()
+    assert sink.data == b"a"
+    body.feed(b"b" * TRICKLE)
+    await _eventually(lambda: len(sink.data) == 1 + TRICKLE)
+    body.feed(b"c")
+    await _eventually(lambda: sink.data.endswith(b"c"))
+    body.feed(b"d")
+    body.finish(End.COMPLETE)
+    assert await task is End.COMPLETE
+    assert sink.data.endswith(b"cd")
+
+
+async def test_a_flush_waits_for_what_is_being_written_and_for_no_more(crowd: None) -> None:
+    """It returns when the bytes that had come before it are with the sink; a stop lets it go too."""
+    body, sink = Fed(), _recorder()
+    sink.go.clear()
+    task = asyncio.create_task(body.pour(sink))
+    body.feed(b"a" * TRICKLE)
+    await _eventually(lambda: body._in_hand > 0)
+    first = asyncio.create_task(body.flush())
+    body.feed(b"b")
+    second = asyncio.create_task(body.flush())
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    sink.go.set()
+    await first
+    await second
+    assert sink.data == b"a" * TRICKLE + b"b"
+    sink.go.clear()
+    body.feed(b"c")
+    third = asyncio.create_task(body.flush())
+    await asyncio.sleep(0)
+    body.stop(End.SHUTDOWN)
+    await third
+    sink.go.set()
+    assert await task is End.SHUTDOWN
+
+
+async def test_a_flush_while_a_trickle_gathers_does_not_end_it(crowd: None) -> None:
+    """Its time to gather ends with nothing left to hand over, and it waits for more as before."""
+    body, sink = Fed(), _recorder()
+    task = asyncio.create_task(body.pour(sink))
+    body.feed(b"a")
+    await asyncio.sleep(0)
+    await body.flush()
+    await asyncio.sleep(0.4)
+    assert not task.done()
+    body.feed(b"b")
+    body.finish(End.COMPLETE)
+    assert await task is End.COMPLETE
+    assert sink.data == b"ab"
+
+
+async def test_what_a_flush_cannot_write_ends_the_pouring(crowd: None) -> None:
+    """The sink's exception comes out of `pour`, not of the flush."""
+
+    class Refusing:
+        def write(self, piece: memoryview) -> None:
+            raise OSError("no room")
+
+    body = Fed()
+    task = asyncio.create_task(body.pour(Refusing()))
+    body.feed(b"a")
+    await asyncio.sleep(0)
+    await body.flush()
+    with pytest.raises(OSError, match="no room"):
+        await task
+
+
+async def test_a_body_that_ends_while_a_flush_writes_loses_nothing(crowd: None) -> None:
+    """Pouring waits for the flush's hand-over."""
+    body, sink = Fed(), _recorder()
+    sink.go.clear()
+    task = asyncio.create_task(body.pour(sink))
+    body.feed(b"a")
+    await asyncio.sleep(0)
+    flush = asyncio.create_task(body.flush())
+    await _eventually(lambda: body._in_hand == 1)
+    body.finish(End.COMPLETE)
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    sink.go.set()
+    await flush
+    assert await task is End.COMPLETE
+    assert sink.data == b"a"
+
+
+@pytest.fixture
+def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many bodies are poured that one of them waits for 0.3 s."""
+    monkeypatch.setattr(pacing, "_pouring", 150)

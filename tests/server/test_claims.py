@@ -276,3 +276,29 @@ def check(claims: Claims, alive: list[tuple[str, Claimant]]) -> None:
         if holders:
             assert holders == mine[:1], "the oldest one that is left holds it"
             assert claims.holder(upload_id) is holders[0].claim
+
+
+def test_an_upload_that_nobody_holds_is_held_at_once(claims: Claims) -> None:
+    """Without waiting, until it is left; while somebody holds it, nobody else gets it so."""
+    claim = claims.take_at_once(ONE, 0)
+    assert claim is not None
+    assert claims.holder(ONE) is claim
+    assert claims.take_at_once(ONE, 0) is None
+    assert not claim.superseded, "only a claim that waits asks for the upload"
+    assert claims.take_at_once(OTHER, 0) is not None
+    claims.leave(ONE, claim)
+    assert not claims.busy(ONE)
+
+
+async def test_a_holder_that_did_not_wait_gives_way_like_any_other(claims: Claims) -> None:
+    """Newer claims stand behind it, ask it to stop, and have their turn when it leaves."""
+    claim = claims.take_at_once(ONE, 0)
+    assert claim is not None
+    newer = Claimant(claims, 5)
+    await settle()
+    assert claim.superseded
+    assert not newer.holds
+    claims.leave(ONE, claim)
+    await settle()
+    assert newer.holds
+    await newer.let_go()

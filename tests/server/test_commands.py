@@ -183,6 +183,23 @@ def test_gc_dry_run_only_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert phases(tmp_path / "data") == {id_of(1): Phase.RECEIVING}
 
 
+def test_gc_makes_the_files_that_a_crash_left_in_the_database(tmp_path: Path) -> None:
+    """A small upload is complete before it has a file; what an earlier request had left of it is not taken for it."""
+
+    async def crash() -> None:
+        async with data_folder(tmp_path / "data") as folder:
+            await folder.state.create(record_of(1, Phase.COMPLETE, DATA), content=DATA)
+            folder.put(id_of(1), b"left in its place")
+
+    asyncio.run(crash())
+    assert main(["gc"]) == 0
+    for _ in range(2):
+        (published,) = (tmp_path / "data" / "files").glob("*/*")
+        assert published.read_bytes() == DATA
+        assert main(["gc"]) == 0
+    assert list((tmp_path / "data" / "uploads").glob("*/*")) == []
+
+
 def test_gc_beside_a_server_may_only_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says who holds the folder."""
     fill(tmp_path / "data", (record_of(1, Phase.RECEIVING, DATA, length=20, expires_at=AGES_AGO), DATA))

@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ferryman_protocol.commands import Checksum
 from ferryman_protocol.model import Phase, Reply
 from ferryman_server.refusals import Declined, problem_of
+from ferryman_server.storage.base import read_all
 from ferryman_server.storage.memory import MemoryStore
 from tests.server.core_model import Flight, Model, crc_of
 from tests.support.core import RUFH, TUS, Core, Disk, Feed, held, until
@@ -48,6 +49,8 @@ def some_flights(machine: "CoreMachine") -> bool:
 class CoreMachine(RuleBasedStateMachine):
     """One disk, one process after another on it, and some uploads."""
 
+    quick = True  # whether the store lets uploads be complete with one commit
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -62,7 +65,7 @@ class CoreMachine(RuleBasedStateMachine):
 
     def new_core(self) -> Core:
         """Another process on the same disk."""
-        return Core(self.disk, checkpoint_size=CHECKPOINT)
+        return Core(self.disk, checkpoint_size=CHECKPOINT, quick=self.quick)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something on the loop."""
@@ -78,19 +81,19 @@ class CoreMachine(RuleBasedStateMachine):
     # Requests
 
     @precondition(lambda self: len(self.models) < CROWD)
-    @rule(length=st.integers(0, LONGEST), body=st.booleans(), dialect=st.sampled_from([TUS, RUFH]))
-    def create(self, length: int, body: bool, dialect: Any) -> None:
-        """A new upload, perhaps with half of its bytes."""
+    @rule(length=st.integers(0, LONGEST), share=st.sampled_from([0, 1, 2]), dialect=st.sampled_from([TUS, RUFH]))
+    def create(self, length: int, share: int, dialect: Any) -> None:
+        """A new upload, perhaps with half of its bytes or all of them."""
         self.seed += 1
         whole = random.Random(self.seed).randbytes(length)
         model = Model(upload_id="", whole=whole)
-        feed = Feed(whole[: length // 2]) if body and length > 1 else None
-        self.run(self.creating(model, feed, dialect))
+        feed = Feed(whole[: length * share // 2]) if share and length > 1 else None
+        self.run(self.creating(model, feed, dialect, completes=share == 2 and feed is not None and dialect is RUFH))
 
-    async def creating(self, model: Model, feed: Feed | None, dialect: Any) -> None:
+    async def creating(self, model: Model, feed: Feed | None, dialect: Any, *, completes: bool) -> None:
         """Create; one whose URL is not told does not count."""
         try:
-            reply = await self.core.create(len(model.whole), feed, dialect=dialect)
+            reply = await self.core.create(len(model.whole), feed, dialect=dialect, completes=completes)
         except Exception as failure:
             self.refused(model, failure)
             return
@@ -213,6 +216,11 @@ class CoreMachine(RuleBasedStateMachine):
         assert flight.task.done(), "a request hangs"
         await self.look_at_flight(model)
 
+    @rule()
+    def settle(self) -> None:
+        """Small contents that are complete become files, if the disk lets them."""
+        assert self.run(self.core.house.settler.settle()) or self.troubled
+
     # Looking
 
     @precondition(some_uploads)
@@ -316,11 +324,13 @@ class CoreMachine(RuleBasedStateMachine):
             record = await self.core.record(model.upload_id)
             offset = record.upload.offset
             assert offset >= model.told, f"{model.told} was told, {offset} is committed"
-            assert offset == 0 or held(self.store, model.upload_id, offset) == model.whole[:offset]
             assert record.crc64 == crc_of(model.whole[:offset])
-            if record.upload.phase is Phase.COMPLETE:
+            if record.upload.phase is not Phase.COMPLETE:
+                assert offset == 0 or held(self.store, model.upload_id, offset) == model.whole[:offset]
+            else:
                 assert offset == len(model.whole)
-                assert self.store.tail(model.upload_id, 0) == -1
+                assert read_all(self.store, model.upload_id, offset) == model.whole
+                assert self.quick or self.store.tail(model.upload_id, 0) == -1
                 if model.flight is None and model in self.models:
                     self.models.remove(model)
                     self.complete.append(model)
@@ -424,5 +434,13 @@ class CoreMachine(RuleBasedStateMachine):
         return await self.core.phase(model.upload_id)
 
 
+class PublishingMachine(CoreMachine):
+    """The same on a store that publishes every upload before it is complete."""
+
+    quick = False
+
+
 TestCore = CoreMachine.TestCase
 TestCore.settings = settings(max_examples=80, stateful_step_count=40)
+TestPublishingCore = PublishingMachine.TestCase
+TestPublishingCore.settings = settings(max_examples=40, stateful_step_count=40)

@@ -216,7 +216,7 @@ async def test_a_head_waits_only_so_long_for_a_publication(
     """It arrives while the last bytes are received, and the publication after them does not end."""
     monkeypatch.setattr(turns, "PATIENCE", 0.2)
     store = Gated(disk.store, "publish")
-    async with running(disk, wrap=lambda _: store) as core:
+    async with running(disk, wrap=lambda _: store, quick=False) as core:
         upload_id = await core.created(3)
         appending = asyncio.create_task(core.append(upload_id, 0, Feed(b"abc")))
         await until(lambda: store.reached == 1)
@@ -232,7 +232,7 @@ async def test_a_take_over_waits_only_so_long_for_a_publication(
     """It came before the last byte, and stands behind a publication that does not end."""
     monkeypatch.setattr(turns, "PATIENCE", 0.2)
     store = Gated(disk.store, "publish")
-    async with running(disk, wrap=lambda _: store) as core:
+    async with running(disk, wrap=lambda _: store, quick=False) as core:
         upload_id = await core.created(3)
         early = await core.house.state.get(upload_id)
         appending = asyncio.create_task(core.append(upload_id, 0, Feed(b"abc")))
@@ -270,7 +270,7 @@ async def test_reading_many_uploads_back_leaves_threads_for_the_others(disk: Dis
     """Digests of the whole are computed a few at a time: other uploads are synced and answered meanwhile."""
     store = Gated(disk.store, "read")
     good = Digests(values=(("sha-256", hashlib.sha256(b"abc").digest()),))
-    async with running(disk, wrap=lambda _: store) as core:
+    async with running(disk, wrap=lambda _: store, quick=False) as core:
         many = [await core.created(3, repr_digests=good) for _ in range(40)]
         appending = [asyncio.create_task(core.append(upload_id, 0, Feed(b"abc"))) for upload_id in many]
         await until(lambda: store.reached > 0)
@@ -285,25 +285,26 @@ async def test_reading_many_uploads_back_leaves_threads_for_the_others(disk: Dis
 # Nothing is forgotten
 
 
-async def test_a_part_that_a_newer_request_publishes_completes_its_final_upload(core: Core) -> None:
+async def test_a_part_that_a_newer_request_publishes_completes_its_final_upload(disk: Disk) -> None:
     """The publication failed first; the append that stood behind it publishes, and the final upload hears of it."""
-    part = await core.created(3, concat=Concat.PARTIAL)
-    final = await core.created(concat=Concat.FINAL, parts=(part,))
-    publish, failures = core.house.store.publish, iter([True])
+    async with running(disk, quick=False) as core:
+        part = await core.created(3, concat=Concat.PARTIAL)
+        final = await core.created(concat=Concat.FINAL, parts=(part,))
+        publish, failures = core.house.store.publish, iter([True])
 
-    def fails_once(upload_id: str, length: int) -> None:
-        if next(failures, False):
-            raise StoreError("not now")
-        publish(upload_id, length)
+        def fails_once(upload_id: str, length: int) -> None:
+            if next(failures, False):
+                raise StoreError("not now")
+            publish(upload_id, length)
 
-    core.house.store.__dict__["publish"] = fails_once
-    early = await core.house.state.get(part)
-    with pytest.raises(Declined):
-        await core.append(part, 0, Feed(b"abc"))
-    assert await core.phase(part) is Phase.FINISHING
-    read_before(core, early)
-    await core.append(part, 3, Feed())
-    await reached(core, final, Phase.COMPLETE)
+        core.house.store.__dict__["publish"] = fails_once
+        early = await core.house.state.get(part)
+        with pytest.raises(Declined):
+            await core.append(part, 0, Feed(b"abc"))
+        assert await core.phase(part) is Phase.FINISHING
+        read_before(core, early)
+        await core.append(part, 3, Feed())
+        await reached(core, final, Phase.COMPLETE)
 
 
 async def test_a_creation_that_breaks_off_is_told_to_those_who_heard_of_it(core: Core) -> None:

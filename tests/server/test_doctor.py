@@ -125,12 +125,26 @@ def test_slow_disks_and_missing_syncs_are_noted() -> None:
     assert "a power cut may lose bytes" in judge_sync(0.001, Settings(durability="os")).text
 
 
-def test_the_limit_of_open_files_is_judged() -> None:
-    """The remedy says how far it can be raised."""
-    assert judge_files(4096, 4096).level is Level.OK
-    assert judge_files(resource.RLIM_INFINITY, resource.RLIM_INFINITY).level is Level.OK
-    few = judge_files(256, 8192)
-    assert (few.level, "about 128 uploads" in few.text, "up to 8192" in few.remedy) == (Level.NOTE, True, True)
+@pytest.mark.parametrize(
+    ("hard", "may_raise", "level", "uploads"),
+    [
+        (20_512, False, Level.OK, 10_000),
+        (resource.RLIM_INFINITY, False, Level.OK, None),
+        (20_511, False, Level.NOTE, 9_999),
+        (4096, False, Level.NOTE, 1792),
+        (4096, True, Level.OK, 10_000),
+        (63, False, Level.WRONG, 16),
+    ],
+)
+def test_the_limit_of_open_files_is_judged_by_the_uploads_it_suffices_for(
+    hard: int, may_raise: bool, level: Level, uploads: int | None
+) -> None:
+    """Ten thousand are enough; with fewer the remedy says where the hard limit is set."""
+    finding = judge_files(hard, may_raise=may_raise)
+    assert finding.level is level
+    assert uploads is None or f"enough for {uploads} uploads at once" in finding.text
+    ways = ("LimitNOFILE=20512", "--ulimit nofile=20512", "limits.conf")
+    assert [way in finding.remedy for way in ways] == [level is not Level.OK] * 3
 
 
 def test_a_clock_that_was_never_set_is_wrong() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from ferryman_server import logs
+from ferryman_server import logs, request_log
 from ferryman_server.settings import Settings
 
 
@@ -22,6 +22,7 @@ def restored() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+    request_log.requests.direct = False
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.getLogger("uvicorn.access").disabled = False

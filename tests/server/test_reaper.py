@@ -17,7 +17,7 @@ from ferryman_server.reaper import BATCH, Report, reap, run_reaper
 from ferryman_server.settings import Settings
 from ferryman_server.state.base import Lease, Record, StateError
 from ferryman_server.state.sqlite import SqliteState
-from ferryman_server.storage.base import StoreError
+from ferryman_server.storage.base import StoreError, read_all
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.unclaimed import adopt, delete_published
 from tests.server.data_folder import DataFolder, data_folder, id_of, record_of
@@ -34,9 +34,11 @@ async def folder(tmp_path: Path) -> AsyncIterator[DataFolder]:
         yield opened
 
 
-async def clear(folder: DataFolder, *, now: float = NOW, dry_run: bool = False) -> Report:
-    """Reap once."""
-    return await reap(folder.state, folder.store, now=now, orphan_ttl=TTL, dry_run=dry_run)
+async def clear(folder: DataFolder, *, now: float = NOW, dry_run: bool = False, busy: str | None = None) -> Report:
+    """Reap once; somebody may be at work on one upload meanwhile."""
+    return await reap(
+        folder.state, folder.store, now=now, orphan_ttl=TTL, dry_run=dry_run, busy=lambda upload_id: upload_id == busy
+    )
 
 
 async def test_an_unfinished_upload_whose_time_is_over_expires(folder: DataFolder) -> None:
@@ -153,7 +155,7 @@ async def test_an_upload_somebody_is_at_work_on_is_left_alone(folder: DataFolder
 class Overtaken(SqliteState):
     """A state in which somebody else takes each upload just after the reaper has."""
 
-    async def save(self, record: Record, lease: Lease) -> None:
+    async def save(self, record: Record, lease: Lease, *, content: bytes | None = None) -> None:
         """Let the newer lease come first."""
         await self.lease(record.upload.id)
         await super().save(record, lease)
@@ -254,12 +256,14 @@ async def test_the_loop_clears_at_once_and_goes_on_after_failures(folder: DataFo
         task = asyncio.create_task(run_reaper(state, folder.store, settings, lambda upload_id: False, events, clock))
         try:
             await expired.wait()
+            record = await state.get(id_of(1))
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await state.close()
     assert logs[0]["error"] == "the database is locked"
-    assert await folder.phase(id_of(1)) is Phase.EXPIRED
+    assert record is not None
+    assert record.upload.phase is Phase.EXPIRED
 
 
 async def test_adopting_makes_a_complete_upload_with_its_checksum(folder: DataFolder) -> None:
@@ -293,6 +297,41 @@ UPLOADS = st.lists(
 )
 
 
+async def test_a_complete_upload_that_was_not_moved_is_moved(folder: DataFolder) -> None:
+    """The server was stopped between the commit and the move. A dry run moves nothing, and neither is one touched that
+    somebody is at work on."""
+    folder.put(id_of(1), DATA)
+    await folder.add(record_of(1, Phase.COMPLETE, DATA))
+    folder.put(id_of(2), DATA)
+    await folder.add(record_of(2, Phase.RECEIVING, DATA))
+    for dry_run, busy in ((True, None), (False, id_of(1))):
+        assert (await clear(folder, dry_run=dry_run, busy=busy)).quiet
+        assert folder.files() == {id_of(1): False, id_of(2): False}
+    assert (await clear(folder)).quiet
+    assert folder.files() == {id_of(1): True, id_of(2): False}
+
+
+async def test_a_complete_upload_that_cannot_be_moved_holds_up_nothing(folder: DataFolder) -> None:
+    """Its file differs from its row: it stays where it is, for the doctor to find."""
+    folder.put(id_of(1), DATA + b"more")
+    folder.put(id_of(2), DATA)
+    for number in (1, 2):
+        await folder.add(record_of(number, Phase.COMPLETE, DATA))
+    with structlog.testing.capture_logs() as logs:
+        await clear(folder)
+    assert [entry["upload_id"] for entry in logs] == [id_of(1)]
+    assert folder.files() == {id_of(1): False, id_of(2): True}
+
+
+async def test_what_an_earlier_request_left_of_a_published_upload_is_freed(folder: DataFolder) -> None:
+    """A small upload came whole after a request that had broken off."""
+    await folder.add(record_of(1, Phase.COMPLETE, DATA), DATA)
+    folder.put(id_of(1), b"left")
+    await clear(folder)
+    assert folder.files() == {id_of(1): True}
+    assert read_all(folder.store, id_of(1), len(DATA)) == DATA
+
+
 @given(uploads=UPLOADS)
 def test_nothing_that_is_alive_is_ever_touched(uploads: list[tuple[Phase, str, float | None, bool]]) -> None:
     """Whatever a folder holds: complete uploads, live ones and published files without a row keep every byte."""
@@ -314,6 +353,6 @@ async def _nothing_alive_is_touched(path: Path, uploads: list[tuple[Phase, str, 
             if file == "published" and not deleted:
                 kept[id_of(number)] = True
             elif file == "unpublished" and has_row and alive:
-                kept[id_of(number)] = False
+                kept[id_of(number)] = phase is Phase.COMPLETE  # moved to where it belongs
         await clear(folder)
         assert folder.files() == kept

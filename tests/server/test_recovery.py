@@ -118,6 +118,15 @@ async def test_a_row_without_a_byte_and_without_a_file_is_fine(disk: Disk) -> No
     await core.stop()
 
 
+async def test_an_empty_upload_whose_creation_was_cut_short_is_gone_on_with(disk: Disk) -> None:
+    """Its offset is its length: a tus client that asked would take it for complete, so it has to be."""
+    await left_behind(disk, record_of(0, length=0), tail=-1)
+    core = Core(disk)
+    recovered = await core.start()
+    assert [record.upload.phase for record in recovered.pending] == [Phase.FINISHING]
+    await core.stop()
+
+
 async def test_a_tail_that_is_too_long_is_adopted_up_to_the_length(disk: Disk) -> None:
     """Bytes beyond the length were never admitted, whoever wrote them."""
     await left_behind(disk, record_of(length=5000))

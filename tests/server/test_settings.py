@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ferryman_server.settings import Settings, contradictions, explain, options
 from ferryman_server.settings_sources import SettingsError, add_arguments, load, read
-from ferryman_server.settings_values import MAX_SIZE, duration, origins, size, switch
+from ferryman_server.settings_values import MAX_SIZE, duration, origins, rate, size, switch
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -42,6 +42,8 @@ def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
     assert (settings.store, settings.durability, settings.upload_ttl) == ("local", "disk", 86_400)
     assert (settings.max_size, settings.min_append_size, settings.max_append_size) == (None, None, None)
     assert (settings.checkpoint_size, settings.checkpoint_interval) == (8 << 20, 1)
+    assert (settings.body_timeout, settings.header_timeout) == (60, 15)
+    assert (settings.min_rate, settings.min_rate_window) == (64, 300)
     assert settings.cors_origins == ()
     assert settings.files_path == "/files/"
 
@@ -239,6 +241,27 @@ def test_durations_are_read(text: str, expected: float) -> None:
     assert duration(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("64", 64), ("0", 0), ("1k", 1000), ("1 KiB/s", 1024), ("2MB/s", 2_000_000), ("0 /s", 0)]
+)
+def test_rates_are_read(text: str, expected: int) -> None:
+    """Sizes a second, with or without saying so."""
+    assert rate(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "/s", "64/min", "64/s/s", "-1", "1.5"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    """Only whole bytes a second."""
+    with pytest.raises(ValueError, match="it is"):
+        rate(text)
+
+
+def test_a_rate_is_shown_with_its_unit() -> None:
+    """Zero asks for none."""
+    shown = [{name: text for name, text, _ in explain(Settings(min_rate=value))}["min_rate"] for value in (64, 0)]
+    assert shown == ["64 bytes/s", "any"]
+
+
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "1y", "1h30m", "99999w", "nan", "inf"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """Zero would spin, a century and more cannot be written as a date."""
@@ -291,7 +314,7 @@ def test_origins_are_read() -> None:
     assert origins("") == ()
 
 
-@pytest.mark.parametrize("parse", [size, duration, origins, switch, *(option.kind.parse for option in options())])
+@pytest.mark.parametrize("parse", [size, rate, duration, origins, switch, *(option.kind.parse for option in options())])
 @given(text=st.text(max_size=30))
 def test_no_text_breaks_a_parser(parse: Callable[[str], object], text: str) -> None:
     """Whatever is written, a parser gives a value or says why not."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -130,6 +131,56 @@ def test_a_crash_of_the_application_is_read_too(server: Serving, caplog: pytest.
         client.flood(20 << 20)
         response = client.response()
     assert (response.status, response.body) == (500, b"Internal Server Error")
+
+
+def test_a_stream_does_not_keep_its_head_back(server: Serving) -> None:
+    """Its body may be long in coming: the client sees the answer begin."""
+    go = threading.Event()
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.to_thread(go.wait, 10)
+        await send({"type": "http.response.body", "body": b"late"})
+
+    server.app = stream
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        client.sendall(head("GET", "/", "Connection: close"))
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        go.set()
+        assert b"".join(iter(lambda: client.recv(4096), b"")) == b"4\r\nlate\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("field", [(b"x y", b"1"), (b"x", b"1\r\nset-cookie: y")])
+def test_fields_that_would_break_the_message_are_a_crash(
+    server: Serving, caplog: pytest.LogCaptureFixture, field: tuple[bytes, bytes]
+) -> None:
+    """The client gets a plain 500, and nothing of what was to be said."""
+
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, 200, b"fine", field)
+
+    server.app = broken
+    with RawClient(server.port) as client, caplog.at_level(logging.CRITICAL, "uvicorn.error"):
+        client.send(head("GET"))
+        response = client.response()
+    assert (response.status, response.body) == (500, b"Internal Server Error")
+    assert "set-cookie" not in response.headers
+
+
+def test_a_body_of_another_length_than_was_said_ends_the_connection(
+    server: Serving, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is too short is seen to be cut off, and what is too long never gets out."""
+
+    async def wrong(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    server.app = wrong
+    for path, sent in (("/ab", b"/ab"), ("/abcd", b"")):
+        with RawClient(server.port) as client, caplog.at_level(logging.CRITICAL, "uvicorn.error"):
+            client.send(head("GET", path))
+            assert client.rest().endswith(b"\r\n\r\n" + sent)
 
 
 # Expect and interim answers

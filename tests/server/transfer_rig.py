@@ -13,7 +13,7 @@ from ferryman_server.claims import Claim, Intent
 from ferryman_server.intake import Intake
 from ferryman_server.metrics import Metrics
 from ferryman_server.state.base import Lease, Record
-from ferryman_server.storage.base import Store
+from ferryman_server.storage.base import Settles, Store
 from ferryman_server.storage.testing_rig import ONE
 from ferryman_server.transfer import Pace, Transfer
 from tests.support.core import Core, Disk, Feed, held, running
@@ -41,6 +41,7 @@ class Rig:
     checkpoint_size: int = 64 * KIB
     checkpoint_interval: float = 600.0
     room: int | None = LENGTH
+    settles: bool = False  # whether the store may be told that an upload is complete before it is published
 
     def transfer(self, feed: Feed, coding: Coding = "identity", checksum: Checksum | None = None) -> Transfer:
         """A transfer of this body."""
@@ -62,6 +63,7 @@ class Rig:
                 clock=lambda: 1000.0,
             ),
             on_commit=self.committed,
+            settles=self.store if self.settles and isinstance(self.store, Settles) else None,
         )
 
     async def committed(self, record: Record) -> None:

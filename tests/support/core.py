@@ -59,6 +59,38 @@ class MortalStore(Mortal):
         self.__getattr__("concatenate")(*args)
 
 
+QUICK: Final = ("settle", "keep", "let_go", "write_out")  # what makes an upload complete with one commit
+
+
+class QuickStore(MortalStore):
+    """One that settles and keeps small contents, if the store inside does."""
+
+    def settle(self, *args: Any) -> None:
+        """Make it a store that Settles."""
+        self.__getattr__("settle")(*args)
+
+    def keep(self, *args: Any) -> None:
+        """Make it, with the next two, a store that KeepsSmall."""
+        self.__getattr__("keep")(*args)
+
+    def let_go(self, *args: Any) -> None:
+        """See `keep`."""
+        self.__getattr__("let_go")(*args)
+
+    def write_out(self, *args: Any) -> Any:
+        """See `keep`."""
+        return self.__getattr__("write_out")(*args)
+
+
+class PublishingStore(MortalStore):
+    """One that does neither: every upload is published before it is complete."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in QUICK:
+            raise AttributeError(name)
+        return super().__getattr__(name)
+
+
 class Feed:
     """A body that a test sends piece by piece."""
 
@@ -108,15 +140,18 @@ class Core:
         disk: Disk,
         *,
         wrap: Callable[[Store], Store] | None = None,
+        quick: bool = True,
         **settings: Any,
     ) -> None:
-        """`wrap` puts a store with other manners around the disk's."""
+        """`wrap` puts a store with other manners around the disk's. Without `quick` the store publishes every upload
+        before it is complete."""
         self.disk = disk
         self.events: list[Event] = []
         self.told: list[Interim] = []  # interim answers, in order
         self._sqlite = SqliteState(disk.folder / "state.db", store_id=disk.store.store_id)
         self._state = Mortal(self._sqlite, StateError)
-        self._store = MortalStore(wrap(disk.store) if wrap is not None else disk.store, StoreError)
+        kind = QuickStore if quick else PublishingStore
+        self._store = kind(wrap(disk.store) if wrap is not None else disk.store, StoreError)
         events = Events()
         events.subscribe(self.events.append)
         backends = Backends(state=self._state, store=self._store)
@@ -141,6 +176,7 @@ class Core:
     async def stop(self) -> None:
         """End well."""
         await self.house.assembler.close()
+        await self.house.settler.close()
         await self._sqlite.close()
 
     async def die(self) -> None:
@@ -163,8 +199,12 @@ class Core:
     ) -> Reply:
         """Create an upload, with a body if there is one."""
         content = None if feed is None else Content(length=feed.length)
-        command = Create(length=length, content=content, concat=concat, parts=parts, **more)
+        command = self.creation(length, content, concat=concat, parts=parts, **more)
         return await self.uploads.create(command, self.exchange(feed or Feed(), dialect))
+
+    def creation(self, length: int | None, content: Content | None, **more: Any) -> Create:
+        """The command of a creation."""
+        return Create(length=length, content=content, **more)
 
     async def created(self, length: int | None = None, **more: Any) -> str:
         """Create an upload; its id."""
@@ -184,8 +224,12 @@ class Core:
     ) -> Reply:
         """Append a body; raises what the operation raises."""
         content = Content(length=feed.length, coding=coding, checksum=checksum)
-        command = Append(upload_id=upload_id, offset=offset, content=content, **more)
+        command = self.appending(upload_id, offset, content, **more)
         return await self.uploads.append(command, self.exchange(feed, dialect))
+
+    def appending(self, upload_id: str, offset: int, content: Content, **more: Any) -> Append:
+        """The command of an append."""
+        return Append(upload_id=upload_id, offset=offset, content=content, **more)
 
     async def offset(self, upload_id: str, *, takes_over: bool = False) -> int:
         """The offset that HEAD tells."""

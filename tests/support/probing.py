@@ -62,7 +62,18 @@ class Stored:
 
 
 def stored(server: Server) -> Stored:
-    """What the server holds now. Nobody is disturbed by the question."""
+    """What the server holds, once the small uploads that are complete have their files. Nobody is disturbed by it."""
+    found = _stored(server)
+    eventually(lambda: _settled(found) or _settled(_stored(server)))
+    return found if _settled(found) else _stored(server)
+
+
+def _settled(found: Stored) -> bool:
+    published = {path.name for path in found.files if path.parent.parent.name == "files"}
+    return all(url.rpartition("/")[2] in published for url, facts in found.rows.items() if facts[0] == "complete")
+
+
+def _stored(server: Server) -> Stored:
     rows = httpx.get(f"{server.url}/api/uploads", params={"limit": 500}).json()["uploads"]
     facts = ("phase", "offset", "length", "filename", "content_type", "reason")
     folders = [server.data / "uploads", server.data / "files"]

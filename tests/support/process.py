@@ -19,14 +19,21 @@ class Server:
     """One server, possibly several processes after each other."""
 
     def __init__(
-        self, data: Path, *flags: str, env: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
+        self,
+        data: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+        program: tuple[str, ...] = ("-m", "ferryman_cli"),
     ) -> None:
+        """`prefix` is a command that runs the server; `program` is what Python runs as `ferryman`."""
         self.data = data
         self.port = 0
         self.lines: list[str] = []  # everything the processes wrote to stderr (their logs)
         self._flags = flags
         self._env = {**os.environ, **(env or {})}
         self._prefix = prefix
+        self._program = program
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -53,9 +60,14 @@ class Server:
 
     def start(self) -> "Server":
         """Start it (again, on the same port) and wait until it takes requests."""
+        self.launch()
+        return self.await_ready()
+
+    def launch(self) -> None:
+        """Start the process and wait for nothing."""
         command = [
             *self._prefix,
-            *(sys.executable, "-m", "ferryman_cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)),
+            *(sys.executable, *self._program, "serve", "--host", "127.0.0.1", "--port", str(self.port)),
             *("--data", str(self.data), *self._flags),
         ]
         self._process = subprocess.Popen(
@@ -63,6 +75,11 @@ class Server:
         )
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._reader.start()
+
+    def await_ready(self) -> "Server":
+        """Wait until the process that was launched takes requests."""
+        assert self._process is not None
+        assert self._reader is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         found = _LISTENS.search(line)

@@ -3,7 +3,7 @@
 What is to happen is planned by the number of bytes that have gone upstream, over all connections together: so many are
 passed on (a piece more where several connections send at once), then the action is carried out on the connection that
 carried the last of them. So an upload that is larger than the last position meets every action, on any machine. Buffers
-are small and bounded.
+are small and bounded. Beside the plan, a single connection may have a fate of its own, and all can be cut at once.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import struct
 import threading
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -33,6 +34,15 @@ Action: TypeAlias = Cut | Callable[[], None]
 """What to do; a callable runs in a thread of its own, and its connection waits until it returns."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one connection when it has carried so many bytes in one direction."""
+
+    after: int  # bytes; 0: when the first one comes
+    then: Cut | float  # a number: seconds for which this direction stands still
+    upstream: bool = True  # False: counted on what the server answers
+
+
 class _Broken(Exception):
     """The plan has cut this connection."""
 
@@ -47,8 +57,10 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.sent = 0  # bytes passed on upstream
         self.carried_out = 0  # actions of the plan that are over
+        self.fulfilled = 0  # fates that connections have met
         self._target = target
         self._plan: list[tuple[int, Action]] = []
+        self._fates: dict[int, Fate] = {}  # by the client's port
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.new_event_loop()
@@ -87,6 +99,19 @@ class Proxy:
         assert position > (self._plan[-1][0] if self._plan else self.sent), "positions rise"
         self._plan.append((position, action))
 
+    def doom(self, client: socket.socket, fate: Fate) -> None:
+        """Decide the fate of a client's connection, before anything is sent on it."""
+        self._fates[client.getsockname()[1]] = fate
+
+    def cut_all(self) -> None:
+        """Reset every connection there is, on both sides."""
+
+        def cut() -> None:
+            for connection in self._connections:
+                connection.cancel()
+
+        self._loop.call_soon_threadsafe(cut)
+
     def stall(self) -> None:
         """From now on nothing moves, in either direction."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
@@ -112,41 +137,63 @@ class Proxy:
         assert connection is not None
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        port = client.get_extra_info("peername")[1]
+        connection.add_done_callback(lambda _: self._fates.pop(port, None))
         with contextlib.suppress(asyncio.CancelledError, ConnectionError):  # the proxy stops; a side has gone
             async with _closing(client):
                 assert len(self._connections) <= MOST, "too many connections at a time"
                 from_server, server = await asyncio.open_connection("127.0.0.1", self._target, limit=PIECE)
                 async with _closing(server):
-                    await self._carry(from_client, client, from_server, server)
+                    await self._carry(port, from_client, client, from_server, server)
 
     async def _carry(
-        self, from_client: StreamReader, client: StreamWriter, from_server: StreamReader, server: StreamWriter
+        self,
+        port: int,
+        from_client: StreamReader,
+        client: StreamWriter,
+        from_server: StreamReader,
+        server: StreamWriter,
     ) -> None:
         """Pass everything on until both sides have ended, one has reset the connection, or the plan cuts it."""
         try:
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pass_on(from_client, server, upstream=True))
-                ways.create_task(self._pass_on(from_server, client, upstream=False))
+                ways.create_task(self._pass_on(from_client, server, port, upstream=True))
+                ways.create_task(self._pass_on(from_server, client, port, upstream=False))
         except* _Broken as broken:
             if any(isinstance(error, _Broken) and error.cut is Cut.FIN for error in broken.exceptions):
                 await _say_goodbye(from_client, client, server)
         except* ConnectionError:
             pass  # told to the other side by the reset that follows
 
-    async def _pass_on(self, source: StreamReader, target: StreamWriter, *, upstream: bool) -> None:
+    async def _pass_on(self, source: StreamReader, target: StreamWriter, port: int, *, upstream: bool) -> None:
         target.transport.set_write_buffer_limits(0)  # drained means: the kernel has it
+        carried = 0
         while data := await source.read(PIECE):
             while data:
                 await self._flowing.wait()
                 room = max(0, self._plan[0][0] - self.sent) if upstream and self._plan else len(data)
+                room = min(room, await self._until_fate(port, carried, upstream=upstream))
                 target.write(data[:room])
                 await target.drain()
+                carried += len(data[:room])
                 if upstream:
                     self.sent += len(data[:room])
                     await self._act()
                 data = data[room:]
         with contextlib.suppress(OSError):  # the other side is gone as well
             target.write_eof()
+
+    async def _until_fate(self, port: int, carried: int, *, upstream: bool) -> int:
+        """How many bytes this direction carries until its fate; one that is due is carried out."""
+        fate = self._fates.get(port)
+        if fate is not None and fate.upstream is upstream and carried >= fate.after:
+            del self._fates[port]
+            self.fulfilled += 1
+            if isinstance(fate.then, Cut):
+                raise _Broken(fate.then)
+            await asyncio.sleep(fate.then)
+            fate = None
+        return PIECE if fate is None or fate.upstream is not upstream else fate.after - carried
 
     async def _act(self) -> None:
         """Carry out what is planned for this position."""

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Final
 
+from ferryman_server import descriptors
 from ferryman_server.checkup.findings import Finding, note, ok, wrong
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite_schema import OLDEST_SQLITE
 
-ENOUGH_FILES: Final = 4096  # an upload under way needs a socket and a file
+TOO_FEW_FILES: Final = 64  # open at once: below this the server itself cannot work
 EARLIEST: Final = 1_735_689_600.0  # seconds since the epoch: 2025-01-01; an earlier clock was never set
 DISTRIBUTION: Final = "ferryman"
 
@@ -20,23 +21,28 @@ DISTRIBUTION: Final = "ferryman"
 def check_machine(now: float | None = None) -> list[Finding]:
     """Everything about the machine."""
     return [
-        judge_files(*resource.getrlimit(resource.RLIMIT_NOFILE)),
+        judge_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1], may_raise=descriptors.may_raise()),
         judge_clock(time.time() if now is None else now),
         judge_boot_id(kernel_boot_id()),
         judge_sqlite(sqlite3.sqlite_version_info),
     ]
 
 
-def judge_files(soft: int, hard: int) -> Finding:
-    """Whether enough files and sockets may be open at once."""
-    if soft == resource.RLIM_INFINITY or soft >= ENOUGH_FILES:
-        return ok(
-            f"{'any number of' if soft == resource.RLIM_INFINITY else soft} files and sockets may be open at once"
-        )
-    allowed = "without limit" if hard == resource.RLIM_INFINITY else f"up to {hard}"
-    return note(
-        f"only {soft} files and sockets may be open at once: about {soft // 2} uploads",
-        f"raise it with `ulimit -n {ENOUGH_FILES}` ({allowed} without being root) or LimitNOFILE= in the systemd unit",
+def judge_files(hard: int, *, may_raise: bool) -> Finding:
+    """Whether enough files and sockets may be open at once. `serve` raises the soft limit to the hard one by itself,
+    and the hard one too where it `may_raise` it."""
+    limit, needed = descriptors.reachable(hard, may_raise=may_raise), descriptors.NEEDED
+    uploads = descriptors.uploads_for(limit)
+    text = f"a server may have {limit} files and sockets open here: enough for {uploads} uploads at once"
+    if limit >= needed:
+        return ok(text)
+    judge = wrong if limit < TOO_FEW_FILES else note
+    if may_raise:  # then only the kernel's own bound is in the way
+        return judge(text, f"for {descriptors.UPLOADS} at once, set it higher: sysctl fs.nr_open={1 << 20}")
+    return judge(
+        f"{text}; more connections are told to come again",
+        f"for {descriptors.UPLOADS} at once, raise the hard limit to {needed}: LimitNOFILE={needed} in the systemd "
+        f"unit, docker run --ulimit nofile={needed}, or a line `* hard nofile {needed}` in /etc/security/limits.conf",
     )
 
 

@@ -15,6 +15,7 @@ from ferryman_server.commands.looking import reading
 from ferryman_server.humane import human_size
 from ferryman_server.reaper import Report, reap
 from ferryman_server.settings import Settings
+from ferryman_server.settling import Settler
 from ferryman_server.state.base import State
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Store
@@ -84,6 +85,7 @@ async def _clear(settings: Settings, args: argparse.Namespace) -> Report:
     state = SqliteState(settings.data / "state.db", store_id=store.store_id)
     try:
         await state.open()
+        await Settler(state, store).replay()  # what a crash left in the database only is to be seen as files
         return await _cleared(state, store, settings, args)
     finally:
         await state.close()

@@ -11,14 +11,18 @@ import signal
 import socket
 from collections.abc import Iterator
 
+import structlog
 import uvicorn
 
-from ferryman_server import logs
+from ferryman_server import crowding, descriptors, logs
 from ferryman_server.app import Application, create_app
 from ferryman_server.commands.base import FINE, CannotRun, Command
+from ferryman_server.garbage import collect_when_quiet, tune_gc
 from ferryman_server.malloc import tune_malloc
 from ferryman_server.settings import Settings
 from ferryman_server.wire import protocol_class
+
+log = structlog.get_logger("ferryman.serve")
 
 
 class Serve(Command):
@@ -31,9 +35,10 @@ class Serve(Command):
         """Serve until told to stop. Raises CannotRun, StateError and StoreError when it cannot start."""
         logs.configure(settings)
         tune_malloc()
+        room = _make_room()
         with _listen(settings) as listener:
             application = create_app(settings)
-            server = _Server(_config(settings, application))
+            server = _Server(_config(settings, application, room))
             with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
                 runner.run(_run(application, server, listener))
         return FINE
@@ -67,13 +72,35 @@ class _Server(uvicorn.Server):
 
 async def _run(application: Application, server: uvicorn.Server, listener: socket.socket) -> None:
     async with application.running():
-        await server.serve(sockets=[listener])
+        tune_gc()
+        collector = asyncio.create_task(collect_when_quiet(lambda: len(server.server_state.connections)))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            collector.cancel()
 
 
-def _config(settings: Settings, app: Application) -> uvicorn.Config:
+def _make_room() -> descriptors.Room:
+    before, limit = descriptors.raise_limit()
+    log.info(
+        "files and sockets that may be open at once",
+        limit=limit,
+        raised_from=before if before < limit else None,
+        uploads=descriptors.uploads_for(limit),
+    )
+    return descriptors.room_for(limit)
+
+
+def _config(settings: Settings, app: Application, room: descriptors.Room) -> uvicorn.Config:
+    protocol = protocol_class(
+        idle_timeout=settings.body_timeout,
+        min_rate=settings.min_rate,
+        rate_window=settings.min_rate_window,
+        head_timeout=settings.header_timeout,
+    )
     return uvicorn.Config(
         app,
-        http=protocol_class(idle_timeout=settings.body_timeout, head_timeout=settings.header_timeout),
+        http=crowding.within(protocol, room),
         ws="none",
         lifespan="off",  # opened around the server, so that a start that fails says so in plain words
         log_config=None,
@@ -97,6 +124,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _let_go_of_the_silent(listener, settings.body_timeout)
             listener.bind(address)
             listener.listen(2048)
         except OSError:
@@ -108,3 +136,9 @@ def _listen(settings: Settings) -> socket.socket:
             "Choose another with --host or --port; ferryman doctor may know who uses it."
         ) from error
     return listener
+
+
+def _let_go_of_the_silent(listener: socket.socket, seconds: float) -> None:
+    """Have the kernel end connections that take nothing of an answer for so long; accepted ones inherit the option."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # RFC 5482; Linux, and there for a window that stays closed too (tcp(7))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, round(seconds * 1000)))

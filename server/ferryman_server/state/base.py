@@ -21,6 +21,10 @@ class StateError(Exception):
     """The state could not be read or written (disk full, database locked or damaged): answered with 503."""
 
 
+class StateFull(StateError):
+    """There is no room to write: freeing some helps. Nothing was written, and nothing comes back after a crash."""
+
+
 class Fenced(Exception):
     """The lease this write was made under has been passed on: the writer must stop without touching anything."""
 
@@ -67,8 +71,11 @@ class State(Protocol):
     async def close(self) -> None:
         """Commit what is queued and disconnect. Idempotent."""
 
-    async def create(self, record: Record) -> None:
-        """Insert a new upload. Raises StateError when the id is taken."""
+    async def create(self, record: Record, *, content: bytes | None = None) -> None:
+        """Insert a new upload. Raises StateError when the id is taken.
+
+        `content`: the whole content of an upload that is created complete, as in :meth:`save`.
+        """
 
     async def get(self, upload_id: str) -> Record | None:
         """The last committed row, or None."""
@@ -86,12 +93,24 @@ class State(Protocol):
         Changes no row. Idempotent; a lease that was passed on changes nothing.
         """
 
-    async def save(self, record: Record, lease: Lease) -> None:
-        """Commit every mutable column of the row (all but id, dialect, concat, concat_echo, parts and created_at).
-        Raises Fenced; a row that is gone counts as fenced."""
+    async def save(self, record: Record, lease: Lease, *, content: bytes | None = None) -> None:
+        """Commit how far the upload is: phase, offset, length, expires_at, reason, crc64, adoptable, the times, target
+        and digests, and the lease's fence. What the upload is stays as it was created, whatever the record says.
+        Raises Fenced; a row that is gone counts as fenced.
+
+        `content`: the whole content of the upload that this write completes, committed with the row and kept for
+        :meth:`redo` until :meth:`drop_redo`. Raises ValueError when the record is not COMPLETE. A later write that
+        makes the row anything but COMPLETE removes it, and so does the row's end.
+        """
 
     async def delete(self, upload_id: str, lease: Lease) -> None:
         """Remove the row. Raises Fenced."""
+
+    async def redo(self, limit: int) -> Sequence[tuple[str, bytes]]:
+        """(upload id, content) of complete uploads whose content is only known here so far; the oldest first."""
+
+    async def drop_redo(self, ids: Sequence[str]) -> None:
+        """Forget these uploads' contents, all in one commit: they are durable in the store. Others are ignored."""
 
     async def page(self, *, limit: int, cursor: str | None = None) -> Page:
         """List uploads, newest first (by created_at, id). Raises ValueError for a cursor that is not ours."""

@@ -8,17 +8,20 @@ them when it is submitted; those already queued when a newer lease is granted en
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from ferryman_protocol.model import Phase
 from ferryman_server.state import sqlite_queries as queries
 from ferryman_server.state.base import Lease, Page, Record, StateError
 from ferryman_server.state.cursors import from_cursor, to_cursor
 from ferryman_server.state.leases import Leases
+from ferryman_server.state.recent import Recent
 from ferryman_server.state.sqlite_schema import StoreMismatch, check_readable
 from ferryman_server.state.sqlite_sessions import ReadSession, WriteSession
-from ferryman_server.state.sqlite_thread import BatchThread, Work
+from ferryman_server.state.sqlite_thread import BatchThread, Failure, Work
+from ferryman_server.state.sqlite_writes import Insert, Update
 
 IDS_A_QUERY: Final = 500  # `existing` asks in pieces, so that other reads pass in between
 
@@ -30,16 +33,20 @@ class SqliteState:
 
     `store_id` is the id that the store carries; the first open records it, a later open with another one raises
     StoreMismatch. With `readonly`, the file is opened beside a running server: nothing is migrated or recorded, every
-    write raises StateError, and `store_id` may be None (not compared).
+    write raises StateError, and `store_id` may be None (not compared). With `durable=False` commits are not synced:
+    they survive a killed process, not a power cut; the database stays whole.
     """
 
-    def __init__(self, path: Path, *, store_id: str | None, readonly: bool = False) -> None:
+    def __init__(self, path: Path, *, store_id: str | None, readonly: bool = False, durable: bool = True) -> None:
         if store_id is None and not readonly:
             raise ValueError("store_id is needed to open the state for writing")
         self._path = path
         self._store_id = store_id
         self._readonly = readonly
+        self._durable = durable
         self._leases = Leases(0)
+        self._recent = Recent()  # with `readonly` nothing is in it: another process writes
+        self._session: WriteSession | None = None
         self._writer: BatchThread | None = None
         self._reader: BatchThread | None = None
         self.previous_boot_id: str | None = None  # the kernel's boot id that the open before this one recorded
@@ -68,40 +75,65 @@ class SqliteState:
         for thread in (self._reader, self._writer):  # the writer last: who closes last folds the log into the file
             if thread is not None:
                 await thread.stop()
+        self._recent = Recent()
 
-    async def create(self, record: Record) -> None:
-        """Insert a new upload and its parts. Raises StateError when the id is taken."""
-        await self._write(lambda connection: queries.insert(connection, record), record.upload.id)
+    async def create(self, record: Record, *, content: bytes | None = None) -> None:
+        """Insert a new upload, its parts, and the content of one that is created complete. Raises StateError when the
+        id is taken."""
+        _demand_complete(record, content)
+        await self._write(Insert(record, content), record.upload.id, lambda recent: recent.put(record))
 
     async def get(self, upload_id: str) -> Record | None:
         """The last committed row, or None."""
-        return await self._read(lambda connection: queries.fetch(connection, upload_id))
+        return self._recent.get(upload_id) or await self._fetch(upload_id)
 
     async def lease(self, upload_id: str) -> tuple[Record, Lease] | None:
         """Take the write lease and read the row under it; None: no such row."""
         writer = self._for_writing()
         lease = self._leases.grant(upload_id)
-        # Behind writes of an earlier lease that are still queued, the row is read by the same thread, after them.
-        submit = writer.submit if writer.busy_with(upload_id) else self._for_reading().submit
-        record = await submit(lambda connection: queries.fetch(connection, upload_id))
+        if writer.busy_with(upload_id) or (self._session is not None and self._session.in_doubt):
+            # Behind writes of an earlier lease that are still queued, the row is read by the same thread, after them.
+            # After a failed commit too: that thread first makes sure that it cannot come back. Whoever has a lease may
+            # cut or delete what the row tells of.
+            record = await writer.submit(lambda connection: queries.fetch(connection, upload_id), upload_id)
+        else:
+            record = self._recent.get(upload_id) or await self._fetch(upload_id)
         return None if record is None else (record, lease)
 
     async def release(self, lease: Lease) -> None:
         """Give the lease back. Idempotent."""
         self._leases.release(lease)
 
-    async def save(self, record: Record, lease: Lease) -> None:
-        """Commit everything but id, dialect, concatenation and creation time. Raises Fenced."""
+    async def save(self, record: Record, lease: Lease, *, content: bytes | None = None) -> None:
+        """Commit everything but id, dialect, concatenation and creation time, and the content of an upload that this
+        completes. Raises Fenced."""
+        _demand_complete(record, content)
+        if record.upload.id != lease.upload_id:
+            raise ValueError(f"the lease is for the upload {lease.upload_id}, the record is of {record.upload.id}")
         self._for_writing()
         self._leases.check(lease)
-        await self._write(lambda connection: queries.update(connection, record, lease), lease.upload_id)
+        await self._write(
+            Update(record, lease, content), lease.upload_id, lambda recent: recent.update(record, lease.fence)
+        )
 
     async def delete(self, upload_id: str, lease: Lease) -> None:
         """Remove the row and its parts. Raises Fenced."""
         self._for_writing()
         self._leases.check(lease)
-        await self._write(lambda connection: queries.remove(connection, lease), upload_id)
+        await self._write(
+            lambda connection: queries.remove(connection, lease), upload_id, lambda recent: recent.drop(upload_id)
+        )
         self._leases.release(lease)
+
+    async def redo(self, limit: int) -> Sequence[tuple[str, bytes]]:
+        """Contents of complete uploads that only the database holds, the oldest first."""
+        return await self._read(lambda connection: queries.fetch_redo(connection, limit))
+
+    async def drop_redo(self, ids: Sequence[str]) -> None:
+        """Forget these uploads' contents, all in one commit."""
+        chosen = list(ids)  # the caller's may change while this waits
+        if chosen:
+            await self._for_writing().submit(lambda connection: queries.drop_redo(connection, chosen))
 
     async def page(self, *, limit: int, cursor: str | None = None) -> Page:
         """List uploads, newest first. Raises ValueError for a cursor that is not ours."""
@@ -136,7 +168,7 @@ class SqliteState:
 
     async def _start(self) -> None:
         assert self._store_id is not None
-        session = WriteSession(self._path, self._store_id)
+        self._session = session = WriteSession(self._path, self._store_id, durable=self._durable)
         self._writer = BatchThread(session, name="ferryman-state-writer")
         await self._writer.start()
         assert session.opening is not None
@@ -154,8 +186,30 @@ class SqliteState:
         self._reader = BatchThread(session, name="ferryman-state-reader")
         await self._reader.start()
 
-    async def _write(self, work: Work[T], upload_id: str) -> T:
-        return await self._for_writing().submit(work, upload_id)
+    async def _write(self, work: Work[None], upload_id: str, succeeded: Callable[[Recent], None]) -> None:
+        """Write to one row; `succeeded` says what is then known about it."""
+        writer, recent = self._for_writing(), self._recent
+
+        def told(outcome: object) -> None:
+            if isinstance(outcome, Failure):
+                recent.drop(upload_id)
+            else:
+                succeeded(recent)
+
+        recent.writing(upload_id)
+        await writer.submit(work, upload_id, told)
+
+    async def _fetch(self, upload_id: str) -> Record | None:
+        """A row from the database. Taken into the recent ones unless somebody writes it meanwhile."""
+        recent = self._recent
+        if self._writer is None or self._writer.busy_with(upload_id):
+            return await self._read(lambda connection: queries.fetch(connection, upload_id))
+        right = recent.reading(upload_id)
+
+        def told(outcome: object) -> None:
+            recent.take_in(right, upload_id, outcome if isinstance(outcome, Record) else None)
+
+        return await self._for_reading().submit(lambda connection: queries.fetch(connection, upload_id), told=told)
 
     async def _read(self, work: Work[T]) -> T:
         return await self._for_reading().submit(work)
@@ -171,6 +225,11 @@ class SqliteState:
         if self._reader is None:
             raise StateError("The state is not open yet.")
         return self._reader
+
+
+def _demand_complete(record: Record, content: bytes | None) -> None:
+    if content is not None and record.upload.phase is not Phase.COMPLETE:
+        raise ValueError(f"content is kept for complete uploads only, and {record.upload.id} is {record.upload.phase}")
 
 
 def _existing(ids: Sequence[str]) -> Work[list[str]]:

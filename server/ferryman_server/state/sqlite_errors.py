@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from ferryman_server.state.base import StateError
+from ferryman_server.state.base import StateError, StateFull
 
 # What the driver raises; the last two for values that no column can hold.
 DRIVER_ERRORS: Final = (sqlite3.Error, OverflowError, UnicodeEncodeError)
@@ -40,5 +40,7 @@ def spoils_connection(error: BaseException) -> bool:
 
 def translated(error: BaseException, path: Path) -> StateError:
     """The StateError to raise in its place."""
-    words = _WORDS.get(primary_code(error) or 0, "did not do what was asked")
-    return StateError(f"The database {path} {words} (SQLite: {error}).")
+    code = primary_code(error)
+    words = _WORDS.get(code or 0, "did not do what was asked")
+    kind = StateFull if code == sqlite3.SQLITE_FULL else StateError
+    return kind(f"The database {path} {words} (SQLite: {error}).")

@@ -1,4 +1,7 @@
-"""The statements: each function does one thing to the database inside the caller's transaction."""
+"""The statements, but for those that write rows in numbers (:mod:`ferryman_server.state.sqlite_writes`).
+
+Each function does one thing to the database inside the caller's transaction.
+"""
 
 import json
 import sqlite3
@@ -6,15 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ferryman_protocol.model import Concat, Phase
-from ferryman_server.state.base import Fenced, Lease, Record, StateError
+from ferryman_server.state.base import Fenced, Lease, Record
 from ferryman_server.state.cursors import Key
-from ferryman_server.state.rows import COLUMNS, FIXED, from_row, to_row
+from ferryman_server.state.rows import COLUMNS, from_row
 
 _NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 _CONCAT: Final = COLUMNS.index("concat")
-_INSERT: Final = f"INSERT INTO uploads ({_NAMES}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
-_CHANGES: Final = ", ".join(f'"{name}" = :{name}' for name in COLUMNS if name not in FIXED)
-_UPDATE: Final = f"UPDATE uploads SET {_CHANGES} WHERE id = :id AND fence <= :fence"
 _SELECT: Final = f"SELECT {_NAMES} FROM uploads"
 _PARTS: Final = """
     SELECT final_id, partial_id FROM parts WHERE final_id IN (SELECT value FROM json_each(?))
@@ -22,10 +22,11 @@ _PARTS: Final = """
 """
 PAGE: Final = f"{_SELECT} ORDER BY created_at DESC, id DESC LIMIT ?"
 PAGE_AFTER: Final = f"{_SELECT} WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
+UNFINISHED: Final = "SELECT phase, count(*) FROM uploads WHERE phase <> 'complete' GROUP BY phase"
 DUE: Final = f"""
     {_SELECT} WHERE rowid IN (
         SELECT rowid FROM (
-            SELECT rowid FROM uploads WHERE phase IN ('expired', 'terminated')
+            SELECT rowid FROM uploads WHERE phase <> 'complete' AND phase IN ('expired', 'terminated')
             ORDER BY coalesce(expires_at, created_at), id LIMIT :limit)
         UNION ALL
         SELECT rowid FROM (
@@ -37,38 +38,27 @@ DUE: Final = f"""
 """
 
 
-def insert(connection: sqlite3.Connection, record: Record) -> None:
-    """Add a row and its parts. Raises StateError when the id is taken."""
-    upload = record.upload
-    try:
-        connection.execute(_INSERT, to_row(record))
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorname == "SQLITE_CONSTRAINT_PRIMARYKEY":
-            raise StateError(f"There is an upload {upload.id} already: take another id.") from error
-        raise
-    connection.executemany(
-        "INSERT INTO parts (final_id, position, partial_id) VALUES (?, ?, ?)",
-        ((upload.id, position, partial_id) for position, partial_id in enumerate(upload.parts)),
-    )
-
-
-def update(connection: sqlite3.Connection, record: Record, lease: Lease) -> None:
-    """Write what may change, under the lease's fence. Raises Fenced when a higher fence wrote, or the row is gone."""
-    row = to_row(record)
-    row["fence"] = lease.fence
-    _demand_one(connection.execute(_UPDATE, row), lease)
-
-
 def remove(connection: sqlite3.Connection, lease: Lease) -> None:
     """Delete the row and its parts. Raises Fenced when a higher fence wrote, or the row is gone."""
     deletion = "DELETE FROM uploads WHERE id = ? AND fence <= ?"
-    _demand_one(connection.execute(deletion, (lease.upload_id, lease.fence)), lease)
+    if connection.execute(deletion, (lease.upload_id, lease.fence)).rowcount != 1:
+        raise Fenced(f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}")
 
 
 def fetch(connection: sqlite3.Connection, upload_id: str) -> Record | None:
     """One upload."""
     records = _records(connection, connection.execute(f"{_SELECT} WHERE id = ?", (upload_id,)))
     return records[0] if records else None
+
+
+def fetch_redo(connection: sqlite3.Connection, limit: int) -> list[tuple[str, bytes]]:
+    """Contents that only the database holds, in the order in which they came."""
+    return connection.execute("SELECT upload_id, content FROM redo ORDER BY rowid LIMIT ?", (limit,)).fetchall()
+
+
+def drop_redo(connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Remove the contents of these uploads."""
+    connection.execute("DELETE FROM redo WHERE upload_id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
 
 
 def fetch_page(connection: sqlite3.Connection, limit: int, after: Key | None) -> list[Record]:
@@ -83,11 +73,17 @@ def fetch_due(connection: sqlite3.Connection, now: float, limit: int) -> list[Re
     return _records(connection, connection.execute(DUE, {"now": now, "limit": limit}))
 
 
+def in_phases(phases: Sequence[str]) -> str:
+    """The query for :func:`fetch_in_phases`. Complete uploads are found by looking at every row, all others are not."""
+    condition = "phase IN (SELECT value FROM json_each(?))"
+    if Phase.COMPLETE not in phases:
+        condition = f"phase <> 'complete' AND {condition}"  # said, so that the index is used
+    return f"{_SELECT} WHERE {condition} ORDER BY created_at, id"
+
+
 def fetch_in_phases(connection: sqlite3.Connection, phases: Sequence[str]) -> list[Record]:
     """Every upload in one of the phases, oldest first."""
-    condition = "phase IN (SELECT value FROM json_each(?))"
-    query = f"{_SELECT} WHERE {condition} ORDER BY created_at, id"
-    return _records(connection, connection.execute(query, (json.dumps(list(phases)),)))
+    return _records(connection, connection.execute(in_phases(phases), (json.dumps(list(phases)),)))
 
 
 def fetch_waiting_on(connection: sqlite3.Connection, partial_id: str) -> list[Record]:
@@ -107,13 +103,10 @@ def fetch_existing(connection: sqlite3.Connection, ids: Sequence[str]) -> list[s
 def count_phases(connection: sqlite3.Connection) -> dict[str, int]:
     """How many uploads each phase has; every phase is there."""
     counts = {phase.value: 0 for phase in Phase}
-    counts.update(connection.execute("SELECT phase, count(*) FROM uploads GROUP BY phase").fetchall())
+    counts.update(connection.execute(UNFINISHED).fetchall())
+    (rows,) = connection.execute("SELECT count(*) FROM uploads").fetchone()
+    counts[Phase.COMPLETE.value] = rows - sum(counts.values())
     return counts
-
-
-def _demand_one(cursor: sqlite3.Cursor, lease: Lease) -> None:
-    if cursor.rowcount != 1:
-        raise Fenced(f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}")
 
 
 def _records(connection: sqlite3.Connection, cursor: Iterable[Sequence[Any]]) -> list[Record]:

@@ -14,6 +14,9 @@ from ferryman_server.state.base import StateError
 from ferryman_server.state.boot import kernel_boot_id
 
 OLDEST_SQLITE: Final = (3, 37, 0)  # the first with STRICT tables
+DISTRUST: Final = """
+    UPDATE uploads SET adoptable = 0 WHERE adoptable AND phase <> 'complete' AND phase IN ('empty', 'receiving')
+"""
 
 
 class StoreMismatch(StateError):
@@ -104,7 +107,7 @@ def register(connection: sqlite3.Connection, path: Path, store_id: str) -> Openi
         values = {"store_id": store_id, "term": str(term), "boot_id": boot_id or ""}
         connection.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", values.items())
         if not boot_id or boot_id != previous:
-            connection.execute("UPDATE uploads SET adoptable = 0 WHERE adoptable AND phase IN ('empty', 'receiving')")
+            connection.execute(DISTRUST)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -1,7 +1,10 @@
 """How a batch runs on SQLite: writes in one transaction with one commit, reads in one snapshot.
 
 WAL lets readers and the one writer work at the same time; `synchronous=FULL` syncs the log at every commit, so what is
-committed survives a power cut. When a commit fails, no work of its batch is done.
+committed survives a power cut (unless nobody asked for that). When a commit fails, no work of its batch is done.
+
+The log is folded into the database file from time to time, which takes as long as tens of commits: between two batches
+rather than inside a commit that somebody waits for.
 """
 
 import sqlite3
@@ -13,21 +16,35 @@ from typing import Any, Final
 from ferryman_server.state.sqlite_errors import DRIVER_ERRORS, spoils_connection, translated
 from ferryman_server.state.sqlite_schema import Opening, migrate, register, use_log
 from ferryman_server.state.sqlite_thread import Failure, Work
+from ferryman_server.state.sqlite_writes import STATEMENTS, pages_of, run_together
 
 BUSY_TIMEOUT: Final = 2.0  # seconds to wait for another process, an operator's sqlite3 for instance
+FOLD_AFTER: Final = 4_000  # pages in the log, about (16 MB): then it is folded between two batches
+FOLD_AT_ONCE: Final = 16_000  # pages in the log (64 MB): then it is folded by the commit that made it so long
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection whose transactions are ours to begin. `mode`: "rwc" may make the file, "rw", "ro"."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT, cached_statements=STATEMENTS
+    )
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {FOLD_AT_ONCE}")
+        # What is deleted is not overwritten by writing pages that are only free from now on (some builds would).
+        connection.execute("PRAGMA secure_delete = FAST")
     except BaseException:
         connection.close()  # the file is no database, for instance
         raise
     return connection
+
+
+_COUNT_DOUBT: Final = """
+    INSERT INTO meta (key, value) VALUES ('doubts', '1')
+    ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)
+"""
 
 
 class _Session:
@@ -43,6 +60,9 @@ class _Session:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+    def rest(self) -> None:
+        """Nothing to do."""
 
     def _connected(self, mode: str) -> sqlite3.Connection:
         if self._connection is None:
@@ -64,9 +84,13 @@ class _Session:
 class WriteSession(_Session):
     """The one connection that writes."""
 
-    def __init__(self, path: Path, store_id: str) -> None:
+    def __init__(self, path: Path, store_id: str, *, durable: bool = True) -> None:
+        """`durable=False`: a commit survives a killed process, but is not synced."""
         super().__init__(path)
         self._store_id = store_id
+        self._durable = durable
+        self._logged = 0  # pages written to the log since it was folded, roughly
+        self.in_doubt = False  # a commit failed: until another one succeeds, a crash may bring it back
         self.opening: Opening | None = None  # there once `open` returned
 
     def open(self) -> None:
@@ -79,17 +103,60 @@ class WriteSession(_Session):
         except DRIVER_ERRORS as error:
             raise translated(error, self._path) from error
 
+    def _connected(self, mode: str) -> sqlite3.Connection:
+        new = self._connection is None
+        connection = super()._connected(mode)
+        if new and not self._durable:
+            connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: only folding the log is synced
+        return connection
+
     def run(self, works: Sequence[Work[Any]]) -> list[object]:
         """One transaction; work that raises is undone alone."""
         try:
             connection = self._connected("rw")
+            if self.in_doubt:
+                self._end_doubt(connection)
             connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._one(connection, work) for work in works]
-            connection.execute("COMMIT")
+            try:
+                outcomes = run_together(connection, works)
+            except Exception:
+                outcomes = self._one_by_one(connection, works)  # whose fault it was is found out here
+            self._commit(connection)
         except Exception as error:
             self._abandon(error)
             return self._failed(error, works)
+        self._logged += pages_of(works)
         return outcomes
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        """Commit. One that fails may have written its pages to the log, whole: what failed is only the sync. SQLite
+        would find them after a crash and take them for committed, as long as no later commit has overwritten them."""
+        try:
+            connection.execute("COMMIT")
+        except BaseException:
+            self.in_doubt = True  # before anybody is told of the failure, and not while a commit is only under way
+            raise
+
+    def _end_doubt(self, connection: sqlite3.Connection) -> None:
+        """Overwrite in the log what a failed commit has left there. Something has to change: SQLite logs no page that
+        stays as it is."""
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_COUNT_DOUBT)
+        self._commit(connection)
+        self.in_doubt = False
+
+    def rest(self) -> None:
+        """Fold the log into the database file if it has become long."""
+        if self._logged >= FOLD_AFTER and self._connection is not None:
+            self._logged = 0
+            with suppress(sqlite3.Error):  # the log keeps everything; a disk that fails is told by the next commit
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _one_by_one(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[object]:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
+        return [self._one(connection, work) for work in works]
 
     def _one(self, connection: sqlite3.Connection, work: Work[Any]) -> object:
         connection.execute("SAVEPOINT work")

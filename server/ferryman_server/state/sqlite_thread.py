@@ -11,7 +11,6 @@ the next one gathers. One hop there and one back a batch, none for a single piec
 
 import asyncio
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -22,6 +21,7 @@ from ferryman_server.state.base import StateError
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
+Told: TypeAlias = Callable[[object], None]  # what is to hear of an outcome, a Failure included
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Session(Protocol):
     def run(self, works: Sequence[Work[Any]]) -> list[object]:
         """Do all of it and return one outcome each, a Failure for what went wrong. Never raises."""
 
+    def rest(self) -> None:
+        """Do what can wait: the outcomes have been handed out, and no batch is here yet. Never raises."""
+
     def close(self) -> None:
         """Disconnect. Never raises."""
 
@@ -48,6 +51,7 @@ class Session(Protocol):
 class _Job:
     work: Work[Any]
     key: str | None
+    told: Told | None
     future: "asyncio.Future[Any]"
 
 
@@ -60,7 +64,7 @@ class BatchThread:
         self._name = name
         self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()  # None: no more will come
         self._gathered: list[_Job] = []
-        self._keys: Counter[str] = Counter()  # keys of the work that has not ended
+        self._keys: dict[str, int] = {}  # how much work with this key has not ended
         self._handing_over = False  # a batch is with the thread, or about to be
         self._open = False
 
@@ -75,14 +79,18 @@ class BatchThread:
         self._open = True
         await opened
 
-    def submit(self, work: Work[T], key: str | None = None) -> "asyncio.Future[T]":
-        """Queue work and return where its outcome will be. Raises StateError when the thread was stopped."""
+    def submit(self, work: Work[T], key: str | None = None, told: Told | None = None) -> "asyncio.Future[T]":
+        """Queue work and return where its outcome will be. Raises StateError when the thread was stopped.
+
+        `told` hears the outcome on the event loop, in the order of the work and before any task that waits for any of
+        its batch goes on; also when nobody waits any more.
+        """
         if not self._open:
             raise StateError("The state is closed: the server is going down.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._gathered.append(_Job(work, key, future))
+        self._gathered.append(_Job(work, key, told, future))
         if key is not None:
-            self._keys[key] += 1
+            self._keys[key] = self._keys.get(key, 0) + 1
         if not self._handing_over:
             self._handing_over = True
             self._loop.call_soon(self._hand_over)  # not at once: other tasks of this round join the batch
@@ -112,14 +120,16 @@ class BatchThread:
         for job, outcome in zip(batch, outcomes, strict=True):
             if job.key is not None:
                 self._end_key(job.key)
+            if job.told is not None:
+                job.told(outcome)
             _settle(job.future, outcome)
         # Not at once: the tasks just woken run first, and their next work joins the batch.
         self._loop.call_soon(self._hand_over)
 
     def _end_key(self, key: str) -> None:
-        self._keys[key] -= 1
-        if not self._keys[key]:
-            del self._keys[key]
+        left = self._keys.pop(key) - 1
+        if left:
+            self._keys[key] = left
 
     def _main(self, opened: "asyncio.Future[None]") -> None:
         try:
@@ -137,6 +147,9 @@ class BatchThread:
         while (batch := self._inbox.get()) is not None:
             outcomes = self._session.run([job.work for job in batch])
             self._tell(self._deliver, batch, outcomes)
+            del batch, outcomes  # what was written is not kept until there is more to write
+            if self._inbox.empty():
+                self._session.rest()
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         try:

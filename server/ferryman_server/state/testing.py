@@ -6,7 +6,6 @@ Needs pytest, pytest-asyncio (auto mode) and Hypothesis.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,22 +23,11 @@ from ferryman_server.state.testing_records import (
     newest_first,
     walk,
 )
+from ferryman_server.state.testing_redo import RedoTests
 
 
-class StateTests:
+class StateTests(RedoTests):
     """What the contract promises, backend by backend."""
-
-    def make(self, place: Path) -> State:
-        """A backend that is not open yet; the same place means the same data."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    async def state(self, tmp_path: Path) -> AsyncIterator[State]:
-        """An open, empty backend."""
-        state = self.make(tmp_path)
-        await state.open()
-        yield state
-        await state.close()
 
     async def test_created_row_comes_back_whole(self, state: State) -> None:
         """Every field of a record survives the way there and back."""
@@ -90,6 +78,27 @@ class StateTests:
         changed = replace(advanced(read, phase=Phase.RECEIVING, offset=9), crc64=FULL_CRC, updated_at=2000.0)
         await state.save(changed, lease)
         assert await state.get(record.upload.id) == replace(changed, fence=lease.fence)
+
+    async def test_what_an_upload_is_stays_as_created(self, state: State) -> None:
+        """A save changes how far an upload is, not what it is: every other column is as it was created."""
+        record = full_record()
+        await state.create(record)
+        lease = await self._lease(state, record)
+        other = new_record(record.upload.id, created_at=5.0, phase=Phase.COMPLETE, offset=3, length=4)
+        await state.save(other, lease)
+        expected = replace(
+            advanced(record, phase=Phase.COMPLETE, offset=3, length=4, expires_at=None, reason=None),
+            crc64=0,
+            fence=lease.fence,
+            adoptable=True,
+            updated_at=5.0,
+            completed_at=None,
+            target=None,
+            repr_digests=None,
+            want_repr_digests=(),
+        )
+        assert await state.get(record.upload.id) == expected
+        assert list((await state.page(limit=1)).records) == [expected]
 
     async def test_newer_lease_fences_the_older(self, state: State) -> None:
         """After a take-over the older writer changes nothing, whatever it tries."""
@@ -223,7 +232,7 @@ class StateTests:
         assert read is not None
         assert read.upload.parts == ()
 
-    async def test_pages_tell_every_upload_oncenewest_first(self, state: State) -> None:
+    async def test_pages_tell_every_upload_once_newest_first(self, state: State) -> None:
         """Walking the pages meets each row once, also where many were created in the same instant."""
         records = [new_record(created_at=1000.5 + number // 3) for number in range(10)]
         for record in records:

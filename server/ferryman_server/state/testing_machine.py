@@ -1,16 +1,29 @@
-"""A state backend held against a plain dictionary, by Hypothesis: inherit :class:`StateMachine` and supply `make`."""
+"""A state backend held against a plain dictionary, by Hypothesis: inherit :class:`StateMachine` and supply `make`.
+
+A process that is killed is played by a copy of its files, taken while its writes are under way: a backend that keeps
+its data elsewhere than in the folder overrides `copy`.
+"""
 
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from ferryman_protocol.model import Concat, Phase
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
@@ -20,7 +33,13 @@ T = TypeVar("T")
 
 _times = st.sampled_from([1.0, 2.0, 2.5, 3.0])
 _phases = st.sampled_from(list(Phase))
+_contents = st.none() | st.binary(max_size=9000)
 _texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=8)
+
+
+# Without these, Hypothesis would throw away every run that draws from an empty bundle.
+_some_ids = precondition(lambda machine: bool(machine.bundle("ids")))
+_some_leases = precondition(lambda machine: bool(machine.bundle("leases")))
 
 
 class StateMachine(RuleBasedStateMachine):
@@ -33,12 +52,19 @@ class StateMachine(RuleBasedStateMachine):
         """A backend that is not open yet; the same place means the same data."""
         raise NotImplementedError
 
+    def copy(self, place: Path, to: Path) -> None:
+        """Copy the data in one place, as a process that is killed now leaves them, to another one."""
+        shutil.copytree(place, to)
+
     @initialize()
     def begin(self) -> None:
         """Open an empty backend beside an empty model."""
-        self.place = Path(tempfile.mkdtemp(prefix="ferryman-state-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="ferryman-state-"))
+        self.place = self.folder / "0"
+        self.place.mkdir()
         self.runner = asyncio.Runner()
         self.rows: dict[str, Record] = {}
+        self.contents: dict[str, bytes] = {}  # to be redone, the oldest first
         self.held: dict[str, int] = {}  # the fence that may write, by upload
         self.highest = 0
         self.state = self.make(self.place)
@@ -48,7 +74,7 @@ class StateMachine(RuleBasedStateMachine):
         """Close and clean up."""
         self.wait(self.state.close())
         self.runner.close()
-        shutil.rmtree(self.place)
+        shutil.rmtree(self.folder)
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run one call on the machine's loop."""
@@ -61,6 +87,14 @@ class StateMachine(RuleBasedStateMachine):
         self._create(record)
         return record.upload.id
 
+    @rule(target=ids, content=st.binary(max_size=9000), created_at=_times)
+    def create_complete(self, content: bytes, created_at: float) -> str:
+        """Create an upload that is complete at once."""
+        record = new_record(created_at=created_at, phase=Phase.COMPLETE)
+        self._create(record, content)
+        return record.upload.id
+
+    @_some_ids
     @rule(target=ids, parts=st.lists(ids, max_size=4), created_at=_times)
     def create_final(self, parts: list[str], created_at: float) -> str:
         """Create a concatenation."""
@@ -74,6 +108,7 @@ class StateMachine(RuleBasedStateMachine):
     def create_again(self, upload_id: str) -> None:
         """Create an upload under an id that was used: refused while its row is there."""
         self._create(new_record(upload_id))
+        self._create(new_record(upload_id, phase=Phase.COMPLETE), b"again")
 
     @rule(target=leases, upload_id=ids)
     def lease(self, upload_id: str) -> Any:
@@ -96,17 +131,32 @@ class StateMachine(RuleBasedStateMachine):
         offset=st.integers(0, 100),
         crc64=st.integers(0, FULL_CRC),
         expires_at=st.none() | _times,
+        content=_contents,
+        look=st.booleans(),
     )
-    def save(self, lease: Lease, phase: Phase, offset: int, crc64: int, expires_at: float | None) -> None:
-        """Save under any lease there ever was."""
+    def save(
+        self,
+        lease: Lease,
+        phase: Phase,
+        offset: int,
+        crc64: int,
+        expires_at: float | None,
+        content: bytes | None,
+        look: bool,
+    ) -> None:
+        """Save under any lease there ever was, with a content if it completes the upload; perhaps read it back."""
         base = self.rows.get(lease.upload_id) or new_record(lease.upload_id)
         record = replace(advanced(base, phase=phase, offset=offset, expires_at=expires_at), crc64=crc64)
+        if phase is not Phase.COMPLETE:
+            content = None
         if self._may_write(lease):
-            self.wait(self.state.save(record, lease))
-            self.rows[lease.upload_id] = replace(record, fence=lease.fence)
+            self.wait(self.state.save(record, lease, content=content))
+            self._saved(record, lease, content)
         else:
             with pytest.raises(Fenced):
-                self.wait(self.state.save(record, lease))
+                self.wait(self.state.save(record, lease, content=content))
+        if look:
+            assert self.wait(self.state.get(lease.upload_id)) == self.rows.get(lease.upload_id)
 
     @rule(lease=leases)
     def delete(self, lease: Lease) -> None:
@@ -115,6 +165,7 @@ class StateMachine(RuleBasedStateMachine):
             self.wait(self.state.delete(lease.upload_id, lease))
             del self.rows[lease.upload_id]
             del self.held[lease.upload_id]
+            self.contents.pop(lease.upload_id, None)
         else:
             with pytest.raises(Fenced):
                 self.wait(self.state.delete(lease.upload_id, lease))
@@ -126,24 +177,56 @@ class StateMachine(RuleBasedStateMachine):
         if self._may_write(lease):
             del self.held[lease.upload_id]
 
-    @rule(chosen=st.lists(leases, max_size=6), offset=st.integers(0, 100))
-    def save_together(self, chosen: list[Lease], offset: int) -> None:
+    @_some_leases
+    @rule(chosen=st.lists(leases, max_size=6), offset=st.integers(0, 100), content=_contents)
+    def save_together(self, chosen: list[Lease], offset: int, content: bytes | None) -> None:
         """Save under several leases at once: each is judged by itself."""
-        bases = [self.rows.get(lease.upload_id) or new_record(lease.upload_id) for lease in chosen]
-        records = [advanced(base, offset=offset) for base in bases]
-        outcomes = self.wait(self._gather(chosen, records))
+        records = self._next(chosen, offset, content)
+        outcomes = self.wait(self._gather(chosen, records, content))
         for lease, record, outcome in zip(chosen, records, outcomes, strict=True):
             assert isinstance(outcome, Fenced) is not self._may_write(lease)
             if outcome is None:
-                self.rows[lease.upload_id] = replace(record, fence=lease.fence)
+                self._saved(record, lease, content)
+
+    @_some_ids
+    @rule(limit=st.integers(1, 4), dropped=st.lists(ids, max_size=4))
+    def redo(self, limit: int, dropped: list[str]) -> None:
+        """Ask what is to be redone, then drop what some uploads have there."""
+        assert list(self.wait(self.state.redo(limit))) == list(self.contents.items())[:limit]
+        self.wait(self.state.drop_redo(dropped))
+        for upload_id in dropped:
+            self.contents.pop(upload_id, None)
 
     @rule()
     def reopen(self) -> None:
         """Stop and start: rows stay, leases are void."""
         self.wait(self.state.close())
-        self.state = self.make(self.place)
-        self.wait(self.state.open())
-        self.held.clear()
+        self._start(self.place)
+
+    @_some_leases
+    @rule(
+        chosen=st.lists(leases, max_size=4),
+        offset=st.integers(0, 100),
+        content=_contents,
+        pause=st.sampled_from([0.0, 0.0002, 0.0005, 0.001, 0.002, 0.01]),
+    )
+    def kill(self, chosen: list[Lease], offset: int, content: bytes | None, pause: float) -> None:
+        """Be killed amid writes: those that had returned are there, each of the others is there whole or not at all."""
+        chosen = list({lease.upload_id: lease for lease in chosen if self._may_write(lease)}.values())
+        records = self._next(chosen, offset, content)
+        copy = self.place.with_name(str(int(self.place.name) + 1))
+        returned = self.wait(self._copied_amid(chosen, records, content, pause, copy))
+        self.wait(self.state.close())
+        self._start(copy)
+        redo = dict(self.wait(self.state.redo(1000)))
+        for lease, record, known in zip(chosen, records, returned, strict=True):
+            before = self.rows[lease.upload_id], self.contents.get(lease.upload_id)
+            found = self.wait(self.state.get(lease.upload_id)), redo.get(lease.upload_id)
+            if known or found != before:
+                self._saved(record, lease, content)
+                assert found == (self.rows[lease.upload_id], self.contents.get(lease.upload_id))
+        assert redo == self.contents
+        self.contents = redo  # those of one commit may be in any order
 
     @rule(upload_id=ids)
     def get(self, upload_id: str) -> None:
@@ -174,6 +257,7 @@ class StateMachine(RuleBasedStateMachine):
         expected = newest_first([record for record in self.rows.values() if record.upload.phase in phases])
         assert list(self.wait(self.state.in_phases(phases))) == expected[::-1]
 
+    @_some_ids
     @rule(asked=st.lists(ids, max_size=5))
     def existing(self, asked: list[str]) -> None:
         """Ask which ids have a row."""
@@ -189,20 +273,67 @@ class StateMachine(RuleBasedStateMachine):
             expected[record.upload.phase.value] += 1
         assert self.wait(self.state.counts()) == expected
 
-    def _create(self, record: Record) -> None:
+    @invariant()
+    def contents_agree(self) -> None:
+        """What is to be redone is the model's, in its order."""
+        if hasattr(self, "state"):
+            assert list(self.wait(self.state.redo(1000))) == list(self.contents.items())
+
+    def _create(self, record: Record, content: bytes | None = None) -> None:
         if record.upload.id in self.rows:
             with pytest.raises(StateError):
-                self.wait(self.state.create(record))
+                self.wait(self.state.create(record, content=content))
         else:
-            self.wait(self.state.create(record))
+            self.wait(self.state.create(record, content=content))
             self.rows[record.upload.id] = record
+            if content is not None:
+                self.contents[record.upload.id] = content
+
+    def _next(self, leases: list[Lease], offset: int, content: bytes | None) -> list[Record]:
+        """What is saved under each of these leases."""
+        phase = Phase.RECEIVING if content is None else Phase.COMPLETE
+        bases = (self.rows.get(lease.upload_id) or new_record(lease.upload_id) for lease in leases)
+        return [advanced(base, phase=phase, offset=offset) for base in bases]
+
+    def _saved(self, record: Record, lease: Lease, content: bytes | None) -> None:
+        """Tell the model of a save."""
+        upload_id = lease.upload_id
+        self.rows[upload_id] = replace(record, fence=lease.fence)
+        if content is not None or record.upload.phase is not Phase.COMPLETE:
+            self.contents.pop(upload_id, None)
+        if content is not None:
+            self.contents[upload_id] = content
+
+    def _start(self, place: Path) -> None:
+        self.place = place
+        self.state = self.make(place)
+        self.wait(self.state.open())
+        self.held.clear()
 
     def _may_write(self, lease: Lease) -> bool:
         return lease.upload_id in self.rows and self.held.get(lease.upload_id) == lease.fence
 
-    async def _gather(self, leases: list[Lease], records: list[Record]) -> list[BaseException | None]:
-        saves = (self.state.save(record, lease) for lease, record in zip(leases, records, strict=True))
-        return await asyncio.gather(*saves, return_exceptions=True)
+    def _saves(
+        self, leases: list[Lease], records: list[Record], content: bytes | None
+    ) -> Iterator[Coroutine[Any, Any, None]]:
+        for lease, record in zip(leases, records, strict=True):
+            yield self.state.save(record, lease, content=content)
+
+    async def _gather(
+        self, leases: list[Lease], records: list[Record], content: bytes | None
+    ) -> list[BaseException | None]:
+        return await asyncio.gather(*self._saves(leases, records, content), return_exceptions=True)
+
+    async def _copied_amid(
+        self, leases: list[Lease], records: list[Record], content: bytes | None, pause: float, copy: Path
+    ) -> list[bool]:
+        """Copy the data so many seconds after these saves began; which of them had returned by then."""
+        saves = [asyncio.create_task(save) for save in self._saves(leases, records, content)]
+        await asyncio.sleep(pause)
+        returned = [save.done() for save in saves]
+        self.copy(self.place, copy)
+        await asyncio.gather(*saves)
+        return returned
 
 
 def _due_key(record: Record) -> tuple[float, str]:

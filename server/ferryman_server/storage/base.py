@@ -55,6 +55,9 @@ class Writer(Protocol):
         and then gives up everything after the last synced offset.
         """
 
+    def rest(self) -> None:
+        """Release the handle until more is written, if everything written is durable; otherwise does nothing."""
+
     def close(self) -> None:
         """Release the handle without syncing. Idempotent."""
 
@@ -92,14 +95,16 @@ class Store(Protocol):
     def read(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
         """Yield bytes [start, stop) in pieces of at most 1 MiB; a piece's memory is the receiver's, not written again.
         Raises StoreError if they are not all there. With `published=False`, data published meanwhile are read all the
-        same: a crash may lie between the publication and the row that says so."""
+        same: a crash may lie between the publication and the row that says so. With `published=True`, a store that
+        :class:`Settles` also reads what it has not moved yet: ask only for uploads whose row says that they are
+        complete."""
 
     def discard(self, upload_id: str, *, published: bool = False) -> None:
-        """Free unpublished data (and published data only when told so: that is durable at return). Missing data is
-        fine."""
+        """Free unpublished data (and published data, or what is kept to become so, only when told so: that is durable
+        at return). Missing data is fine."""
 
     def strays(self) -> Iterator[Stray]:
-        """Walk everything the store holds."""
+        """Walk everything the store holds; what it only keeps in memory (:class:`KeepsSmall`) is not among it."""
 
     def free_bytes(self) -> int | None:
         """How much room is left, where that can be known."""
@@ -116,6 +121,41 @@ class Concatenates(Protocol):
         """
 
 
+@runtime_checkable
+class Settles(Protocol):
+    """Stores in which a finished upload need not be published before its row says `complete`: its bytes are found
+    wherever they lie, and are moved when there is time. Not for data that somebody has to be told the place of."""
+
+    def settle(self, upload_id: str, length: int) -> None:
+        """Move the data of an upload whose row says `complete` (exactly `length` durable bytes) to where published
+        data lie. Needs no sync: before, after, and after a crash or a power cut at any point, they can be read. May be
+        repeated and may run beside a `discard`; data that are gone, or were moved already, are fine."""
+
+
+@runtime_checkable
+class KeepsSmall(Protocol):
+    """Stores that hold small contents in memory until many of them are made durable together.
+
+    Whoever keeps a content sees to it that it is durable elsewhere meanwhile (in the upload's own row, DESIGN §2), and
+    that it is kept again when a process starts on what another one left.
+    """
+
+    def keep(self, upload_id: str, content: bytes) -> None:
+        """Hold a finished upload's whole content: from now on it is read as published. No I/O: called on the event
+        loop, before the commit that makes the upload complete, so that nobody finds that row without the bytes."""
+
+    def let_go(self, upload_id: str) -> None:
+        """Forget a content that was kept, where that commit failed. No I/O."""
+
+    def write_out(self, ids: Sequence[str]) -> Sequence[str]:
+        """Make published data of what is kept for these uploads, durable at return; returns those that need not be kept
+        elsewhere any more: what was written, and what is not held because it was discarded.
+
+        An id that is not returned could not be written: its content stays held and readable, and a later call writes
+        it anew from its first byte. Raises StoreError when nothing could be written. One call at a time.
+        """
+
+
 def read_all(store: Store, upload_id: str, length: int) -> bytes:
     """The whole published upload in one piece; for tests and small files."""
     return b"".join(bytes(piece) for piece in store.read(upload_id, 0, length))
@@ -123,6 +163,8 @@ def read_all(store: Store, upload_id: str, length: int) -> bytes:
 
 __all__: Sequence[str] = [
     "Concatenates",
+    "KeepsSmall",
+    "Settles",
     "Store",
     "StoreError",
     "StoreFull",

@@ -6,19 +6,18 @@ told; `"os"` never syncs: bytes survive a killed process, not a power cut.
 Permissions: everything below the folder belongs to the server's user (files 0600, folders 0700).
 
 Mechanism: `uploads/<first 2 characters>/<id>` while receiving, `files/<2>/<id>` when published; a rename moves one to
-the other. What has to be synced for a file to be there after a power cut: the file, its folder (the entry), and the
-folder's parent when the folder was new. The store remembers which entries and folders *it* has synced; those that it
-found, perhaps made by a process that was killed before its sync, are synced once more.
-
-A folder whose sync failed is only synced again: journalling file systems stop altogether when their journal cannot be
-written, so unlike a file's pages a folder's entries are not silently given up.
+the other, at leisure: a finished upload is found in either place (:mod:`local_folders` says how that survives a power
+cut). What has to be synced for a file to be there after one: the file, its folder (the entry), and the folder's parent
+when the folder was new. The store remembers which entries and folders *it* has synced; those that it found, perhaps
+made by a process that was killed before its sync, are synced once more. Small contents may be held in memory for a
+while and become files together (:mod:`local_kept`).
 
 Trade-offs: the number of files is bounded by the file system's inodes, and a data folder must lie on one file system.
 """
 
 import os
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -27,16 +26,19 @@ from typing import Final, Literal, TypeAlias
 from ferryman_protocol.model import ID_PATTERN
 from ferryman_server.storage.base import StoreError, Stray, SyncFailed
 from ferryman_server.storage.identity import prepare_folder, read_or_make_store_id
+from ferryman_server.storage.joined_sync import sync_filesystem, tells_failures
 from ferryman_server.storage.local_files import LocalWriter
+from ferryman_server.storage.local_folders import Folders
+from ferryman_server.storage.local_kept import Kept
+from ferryman_server.storage.local_reading import open_first, pieces, strays_in
 from ferryman_server.storage.syscalls import (
     PIECE,
     Sync,
-    make_folder,
     open_regular,
     size_of,
     sync_data,
-    sync_folder,
     translating,
+    write_back_call,
 )
 
 Durability: TypeAlias = Literal["disk", "os"]
@@ -56,25 +58,34 @@ class LocalStore:
         durability: Durability = "disk",
         sync: Sync = sync_data,
         sync_entries: Sync = os.fsync,
+        sync_all: Sync | None = None,
     ) -> None:
-        """`sync` makes a file's descriptor durable and `sync_entries` a folder's; tests put failing disks there."""
+        """`sync` makes a file's descriptor durable, `sync_entries` a folder's, and `sync_all` all that lies on a
+        descriptor's file system (None: the kernel's own, if `sync` is too and it is to be trusted); tests put failing
+        disks there."""
         self._data = data
         self._uploads = str(data / "uploads")
         self._files = str(data / "files")
         self._durable = durability == "disk"
+        self._own_syncs = sync, sync_entries  # without its store.toml a folder cannot be used again: always durable
         self._sync = sync if self._durable else _leave_to_the_kernel
         self._sync_entries = sync_entries if self._durable else _leave_to_the_kernel
+        self._write_back = write_back_call() if self._durable else None
         self._store_id: str | None = None
         self._entered: set[str] = set()  # receiving uploads whose folder entry this process has made durable
         self._clean: set[str] = set()  # receiving uploads without a writer, of whose file nothing is volatile
-        self._folders: set[str] = set()  # folders whose own entry it has made durable
+        self._folders = Folders(self._uploads, self._files, sync=self._sync_entries, durable=self._durable)
+        self._kept = Kept(str(data), self._folders, sync=self._sync, sync_all=sync_all if self._durable else None)
 
     def open(self) -> None:
         """Make the folders and read or make `store.toml`. Raises StoreError in words an operator understands."""
-        prepare_folder(self._data, self._sync_entries)
+        sync, sync_entries = self._own_syncs
+        prepare_folder(self._data, sync_entries)
         for folder in (self._uploads, self._files):
-            prepare_folder(Path(folder), self._sync_entries)
-        self._store_id = read_or_make_store_id(self._data, sync=self._sync, sync_entries=self._sync_entries)
+            prepare_folder(Path(folder), sync_entries)
+        self._store_id = read_or_make_store_id(self._data, sync=sync, sync_entries=sync_entries)
+        if self._sync is sync_data and self._kept.sync_all is None and tells_failures(self._data):
+            self._kept.sync_all = sync_filesystem
 
     def close(self) -> None:
         """Nothing is held between calls: writers and readers close what is theirs. Idempotent."""
@@ -88,7 +99,7 @@ class LocalStore:
 
     def writer(self, upload_id: str, offset: int) -> LocalWriter:
         """Open at `offset` (bytes), after cutting off what lies beyond. Offset 0 makes the file if need be."""
-        path = _path(self._uploads, upload_id)
+        path = self._upload(upload_id)
         self._clean.discard(upload_id)
         with translating(f"open {path} for writing"):
             descriptor, size = self._open_end(upload_id, path, offset)
@@ -109,28 +120,60 @@ class LocalStore:
             sync=self._sync,
             sync_entry=sync_entry,
             on_clean_close=partial(self._clean.add, upload_id),
+            write_back=self._write_back,
         )
 
     def tail(self, upload_id: str, offset: int) -> int:
         """The size of the unpublished file in bytes, or -1 when there is none; `offset` does not matter here."""
-        path = _path(self._uploads, upload_id)
+        path = self._upload(upload_id)
         with translating(f"look at {path}"):
             size = size_of(path)
         return -1 if size is None else size
 
     def publish(self, upload_id: str, length: int) -> None:
         """Move the file to where it can be read, durably; repeatable. Never replaces another published file."""
-        source, target = _path(self._uploads, upload_id), _path(self._files, upload_id)
+        source, target = self._upload(upload_id), self._folders.file(upload_id)
         with translating(f"publish {source} as {target}"):
             if size_of(target) is None:
-                self._move(upload_id, source, target, length)
+                self._move(upload_id, source, length)
             else:
                 _accept_moved(source, target, length)
         try:
-            self._make_move_durable(source, target)
+            self._folders.make_moves_durable(upload_id[:2])
         except OSError as error:
             raise SyncFailed(f"cannot sync the move of {source} to {target}: {error.strerror or error}") from error
         self._forget(upload_id)
+
+    def settle(self, upload_id: str, length: int) -> None:
+        """Move a complete upload's file to where published ones lie, unsynced; one that is not there is fine.
+
+        A published file is the right one: what else is left of its upload is removed.
+        """
+        source, target = self._upload(upload_id), self._folders.file(upload_id)
+        self._forget(upload_id)
+        with translating(f"move {source} to {target}"), suppress(FileNotFoundError):  # deleted or moved meanwhile
+            size = size_of(source)
+            if size is None or self._kept.get(upload_id) is not None:
+                return
+            published = size_of(target)
+            if published == length:
+                self._folders.drop_old_name(upload_id)
+            elif published is None and size == length:
+                self._folders.move(upload_id)
+            else:
+                raise StoreError(f"{length} bytes are complete, but {source} holds {size} and {target} {published}")
+
+    def keep(self, upload_id: str, content: bytes) -> None:
+        """Hold a small upload's whole content in memory: from now on it is read as published."""
+        self._kept.keep(_checked(upload_id), content)
+
+    def let_go(self, upload_id: str) -> None:
+        """Forget a content that was kept."""
+        self._kept.let_go(upload_id)
+
+    def write_out(self, ids: Sequence[str]) -> list[str]:
+        """Make published files of kept contents, durable at return; returns the ids that need not be kept elsewhere."""
+        return self._kept.write_out(ids)
 
     def read(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
         """Yield bytes [start, stop) in pieces of at most 1 MiB; the file is open while the iterator lives.
@@ -138,10 +181,7 @@ class LocalStore:
         With `published=False`, an upload that was published meanwhile is read all the same. StoreError is raised by
         the first `next`, before any piece, when the file is too short.
         """
-        paths = [_path(self._files, upload_id)]
-        if not published:
-            paths.insert(0, _path(self._uploads, upload_id))
-        return _pieces(paths, start, stop)
+        return self._reading(upload_id, start, stop, self._places(upload_id, published=published))
 
     def discard(self, upload_id: str, *, published: bool = False) -> None:
         """Delete the unpublished file (and the published one when told so). Missing files are fine.
@@ -149,12 +189,14 @@ class LocalStore:
         Deleting an unpublished file syncs nothing: if it is back after a power cut it has no row, and the reaper
         deletes it again. It never does so with published files, so their deletion is durable at return.
         """
-        path = _path(self._uploads, upload_id)
+        path = self._upload(upload_id)
+        if published:
+            self._kept.discard(upload_id)
         with translating(f"delete {path}"), suppress(FileNotFoundError):
             os.unlink(path)
         self._forget(upload_id)
         if published:
-            self._discard_published(_path(self._files, upload_id))
+            self._discard_published(upload_id)
 
     def strays(self) -> Iterator[Stray]:
         """Walk both trees. What is not named like an upload, or not a regular file, is none of ours and left out."""
@@ -162,7 +204,7 @@ class LocalStore:
             with translating(f"list {root}"), os.scandir(root) as entries:
                 folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
             for folder in folders:
-                yield from _strays_in(root, folder, published)
+                yield from strays_in(root, folder, published)
 
     def free_bytes(self) -> int | None:
         """What the file system lets this user still write, in bytes."""
@@ -174,16 +216,19 @@ class LocalStore:
 
     def concatenate(self, upload_id: str, offset: int, source_id: str, length: int) -> None:
         """Append the published `source_id` at `offset`, durably at return; inside the kernel where it can copy."""
-        path = _path(self._files, source_id)
+        places = self._places(source_id, published=True)
         with closing(self.writer(upload_id, offset)) as writer:
-            with translating(f"read {path}"):
-                source, size = open_regular(path, os.O_RDONLY)
-            try:
-                if size != length:
-                    raise StoreError(f"{path} holds {size} bytes where {length} were published")
-                writer.copy_from(source, length)
-            finally:
-                os.close(source)
+            content = self._kept.get(source_id)
+            if content is not None:
+                _check_size(f"upload {source_id}", len(content), length)
+                writer.write(memoryview(content))
+            else:
+                path, source, size = open_first(places)
+                try:
+                    _check_size(path, size, length)
+                    writer.copy_from(source, length)
+                finally:
+                    os.close(source)
             writer.sync()
 
     def _open_end(self, upload_id: str, path: str, offset: int) -> tuple[int, int]:
@@ -204,55 +249,63 @@ class LocalStore:
         try:
             return open_regular(path, flags)
         except FileNotFoundError:
-            make_folder(os.path.dirname(path))
+            self._folders.make(os.path.dirname(path))
             return open_regular(path, flags)
 
-    def _discard_published(self, path: str) -> None:
+    def _discard_published(self, upload_id: str) -> None:
+        path = self._folders.file(upload_id)
         with translating(f"delete {path}"), suppress(FileNotFoundError):
             os.unlink(path)
-            if self._durable:
-                sync_folder(os.path.dirname(path), self._sync_entries)
+            self._folders.make_published_durable(upload_id[:2])
 
     def _forget(self, upload_id: str) -> None:
         self._entered.discard(upload_id)
         self._clean.discard(upload_id)
 
     def _make_entry_durable(self, upload_id: str) -> None:
-        self._make_folder_durable(os.path.dirname(_path(self._uploads, upload_id)))
+        self._folders.enter(upload_id[:2])
         self._entered.add(upload_id)
 
-    def _make_folder_durable(self, folder: str) -> None:
-        sync_folder(folder, self._sync_entries)
-        if folder not in self._folders:
-            sync_folder(os.path.dirname(folder), self._sync_entries)
-            self._folders.add(folder)
-
-    def _move(self, upload_id: str, source: str, target: str, length: int) -> None:
+    def _move(self, upload_id: str, source: str, length: int) -> None:
         if upload_id not in self._clean or size_of(source) != length:
             # cuts off an unacknowledged tail, makes an empty file, or says that bytes are missing
             with closing(self.writer(upload_id, length)) as writer:
                 writer.sync()
-        try:
-            os.rename(source, target)
-        except FileNotFoundError:
-            make_folder(os.path.dirname(target))
-            os.rename(source, target)
+        self._folders.move(upload_id)
 
-    def _make_move_durable(self, source: str, target: str) -> None:
-        if self._durable:
-            self._make_folder_durable(os.path.dirname(target))  # the new name first: the file is never without one
-            with suppress(FileNotFoundError):  # moved by an earlier process; its folder may have been tidied away since
-                sync_folder(os.path.dirname(source), self._sync_entries)
+    def _upload(self, upload_id: str) -> str:
+        return self._folders.upload(_checked(upload_id))
+
+    def _places(self, upload_id: str, *, published: bool) -> list[str]:
+        """Where the bytes may lie. A file that moves while it is looked for is found where it was looked for last."""
+        source, target = self._upload(upload_id), self._folders.file(upload_id)
+        return [target, source, target] if published else [source, target]
+
+    def _reading(self, upload_id: str, start: int, stop: int, places: list[str]) -> Generator[memoryview]:
+        content = self._kept.get(upload_id)
+        if content is None:  # looked for in memory first: it is let go of after its file is there
+            yield from pieces(places, start, stop)
+            return
+        if len(content) < stop:
+            raise StoreError(f"upload {upload_id} holds {len(content)} bytes, but byte {stop} was asked for")
+        whole = memoryview(content)
+        for at in range(start, stop, PIECE):
+            yield whole[at : min(at + PIECE, stop)]
 
 
 def _leave_to_the_kernel(descriptor: int) -> None:
     """What a sync is under durability "os"."""
 
 
-def _path(root: str, upload_id: str) -> str:
+def _checked(upload_id: str) -> str:
     if _ID.fullmatch(upload_id) is None:  # the caller has checked it: this is the last door before the file system
         raise ValueError(f"not an upload id: {upload_id!r}")
-    return f"{root}/{upload_id[:2]}/{upload_id}"
+    return upload_id
+
+
+def _check_size(what: str, size: int, length: int) -> None:
+    if size != length:
+        raise StoreError(f"{what} holds {size} bytes where {length} were published")
 
 
 def _accept_moved(source: str, target: str, length: int) -> None:
@@ -268,47 +321,5 @@ def _accept_moved(source: str, target: str, length: int) -> None:
 
 
 def _same_bytes(one: str, other: str, length: int) -> bool:
-    with closing(_pieces([one], 0, length)) as ours, closing(_pieces([other], 0, length)) as theirs:
+    with closing(pieces([one], 0, length)) as ours, closing(pieces([other], 0, length)) as theirs:
         return all(left == right for left, right in zip(ours, theirs, strict=True))
-
-
-def _pieces(paths: list[str], start: int, stop: int) -> Generator[memoryview]:
-    path, descriptor, size = _open_first(paths)
-    try:
-        if size < stop:
-            raise StoreError(f"{path} holds {size} bytes, but byte {stop} was asked for: bytes are missing")
-        while start < stop:
-            with translating(f"read {path} at byte {start}"):
-                piece = os.pread(descriptor, min(PIECE, stop - start), start)
-            if not piece:
-                raise StoreError(f"{path} was cut short at byte {start} while it was read")
-            yield memoryview(piece)
-            start += len(piece)
-    finally:
-        os.close(descriptor)
-
-
-def _open_first(paths: list[str]) -> tuple[str, int, int]:
-    for path in paths:
-        with translating(f"read {path}"), suppress(FileNotFoundError):
-            return path, *open_regular(path, os.O_RDONLY)
-    raise StoreError(f"{paths[0]} is missing")
-
-
-def _strays_in(root: str, folder: str, published: bool) -> Iterator[Stray]:
-    with translating(f"list {root}/{folder}"), os.scandir(f"{root}/{folder}") as entries:
-        found = [_stray(entry, published) for entry in entries if _is_upload(entry, folder)]
-    yield from (stray for stray in found if stray is not None)
-
-
-def _is_upload(entry: os.DirEntry[str], folder: str) -> bool:
-    named = entry.name[:2] == folder and _ID.fullmatch(entry.name) is not None
-    return named and entry.is_file(follow_symlinks=False)
-
-
-def _stray(entry: os.DirEntry[str], published: bool) -> Stray | None:
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except FileNotFoundError:  # published or deleted since it was listed
-        return None
-    return Stray(upload_id=entry.name, published=published, size=status.st_size, modified_at=status.st_mtime)

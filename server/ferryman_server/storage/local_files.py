@@ -13,9 +13,20 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from ferryman_server.storage.base import StoreError, SyncFailed
-from ferryman_server.storage.syscalls import Sync, copy_range, failure, write_all
+from ferryman_server.storage.syscalls import (
+    Sync,
+    WriteBack,
+    copy_range,
+    failure,
+    open_regular,
+    translating,
+    write_all,
+)
+
+WRITE_BACK: Final = 1 << 20  # bytes written after which the kernel is told to begin with them
 
 
 class LocalWriter:
@@ -30,10 +41,12 @@ class LocalWriter:
         sync: Sync,
         sync_entry: Callable[[], None] | None,
         on_clean_close: Callable[[], None],
+        write_back: WriteBack | None = None,
     ) -> None:
         """Take over `descriptor`, whose file ends at `offset`. `sync_entry` makes the file's folder entry durable
         (OSError when it cannot); None when it is durable already. `on_clean_close` is called when the writer is closed
-        and nothing about the file is volatile, neither bytes nor its length."""
+        and nothing about the file is volatile, neither bytes nor its length. `write_back` has the kernel begin to write
+        early, so that little is left for `sync` to wait for."""
         self._descriptor = descriptor
         self._path = path
         self._written = offset
@@ -42,7 +55,10 @@ class LocalWriter:
         self._sync = sync
         self._sync_entry = sync_entry
         self._on_clean_close = on_clean_close
+        self._write_back = write_back
         self._torn = False  # something was cut off since the file was opened
+        self._resting = False  # closed for now: what was written is durable, and nothing more has come
+        self._begun = offset  # up to where the kernel was told to begin writing to the disk
         self._death: str | None = None
         self._syncing = threading.Lock()
         self._writing = threading.Lock()
@@ -56,17 +72,22 @@ class LocalWriter:
         """Append the whole piece. Raises StoreFull or StoreError; nothing of the piece stays then."""
         with self._writing:
             self._check()
+            self._wake()
             try:
                 write_all(self._descriptor, piece, self._written)
             except OSError as error:
                 self._cut(self._written)
                 raise failure(error, f"write to {self._path} at byte {self._written}") from error
             self._written += len(piece)
+            if self._written - self._begun >= WRITE_BACK and self._write_back is not None:
+                self._write_back(self._descriptor, self._begun, self._written - self._begun)
+                self._begun = self._written
 
     def copy_from(self, source: int, length: int) -> None:
         """Append the first `length` bytes of the file open as `source`. Raises StoreFull or StoreError."""
         with self._writing:
             self._check()
+            self._wake()
             try:
                 copy_range(source, self._descriptor, length, self._written)
             except OSError as error:
@@ -91,9 +112,24 @@ class LocalWriter:
             self._settled, self._kept = True, reached
         return reached
 
+    def rest(self) -> None:
+        """Release the descriptor until more is written, if everything that was written is durable.
+
+        Never before: an error in writing pages back would be told to nobody if the file were closed then.
+        """
+        with self._syncing, self._writing:
+            clean = self._settled and self._written == self._kept and not self._torn and self._death is None
+            if clean and self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+                self._resting = True
+
     def close(self) -> None:
         """Release the descriptor without syncing, after a sync under way. Idempotent."""
         with self._syncing, self._writing:
+            if self._resting:
+                self._resting = False
+                self._on_clean_close()
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
@@ -103,8 +139,17 @@ class LocalWriter:
     def _check(self) -> None:
         if self._death is not None:
             raise SyncFailed(self._death)
-        if self._descriptor < 0:
+        if self._descriptor < 0 and not self._resting:
             raise StoreError(f"the writer of {self._path} is closed")
+
+    def _wake(self) -> None:
+        if not self._resting:
+            return
+        with translating(f"open {self._path} again"):
+            descriptor, size = open_regular(self._path, os.O_WRONLY)
+        self._descriptor, self._resting = descriptor, False
+        if size != self._written:
+            raise StoreError(f"{self._path} has {size} bytes, not {self._written}: somebody else has changed it")
 
     def _die(self, error: OSError) -> SyncFailed:
         with self._writing:

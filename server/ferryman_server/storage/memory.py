@@ -1,8 +1,8 @@
 """Uploads in memory, for tests: the same promises as a disk's, and the same ways to lose bytes.
 
-The object is the disk; it outlives the "processes" that use it. `kill` ends one: handles are gone, what was written
-stays, as in the kernel's page cache. `power_cut` loses what no sync made durable. `syncs_fail` makes the disk refuse
-syncs, and `capacity` makes it small.
+The object is the disk; it outlives the "processes" that use it. `kill` ends one: handles and kept contents are gone,
+what was written stays, as in the kernel's page cache. `power_cut` loses what no sync made durable, and undoes every
+move that none did. `syncs_fail` makes the disk refuse syncs, and `capacity` makes it small.
 
 Stricter than the others on purpose: publishing bytes that were never made durable is refused, since it is a mistake of
 the caller that a real disk would show at the next power cut only.
@@ -12,7 +12,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,6 +31,7 @@ class _Data:
     content: bytearray = field(default_factory=bytearray)
     durable: int | None = None  # bytes; None: not even the folder entry is durable
     modified_at: float = 0.0  # seconds since the epoch
+    moved_loosely: bool = False  # published by a move that no sync made durable
 
 
 class MemoryStore:
@@ -46,6 +47,7 @@ class MemoryStore:
         self._store_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(26))
         self._uploads: dict[str, _Data] = {}
         self._files: dict[str, _Data] = {}
+        self._kept: dict[str, bytes] = {}
         self._process = 0  # which of the processes that used this disk is alive
         self._lock = threading.RLock()
 
@@ -64,14 +66,20 @@ class MemoryStore:
         """End the process: its writers are gone, everything written stays."""
         with self._lock:
             self._process += 1
+            self._kept = {}
 
     def power_cut(self) -> None:
         """End the process and lose everything that was not made durable."""
         with self._lock:
             self.kill()
-            self._uploads = {upload_id: data for upload_id, data in self._uploads.items() if data.durable is not None}
-            for data in self._uploads.values():
-                del data.content[data.durable :]
+            for upload_id, data in list(self._files.items()):
+                if data.moved_loosely:
+                    self._uploads[upload_id] = self._files.pop(upload_id)
+            for place in (self._uploads, self._files):
+                for upload_id in [upload_id for upload_id, data in place.items() if data.durable is None]:
+                    del place[upload_id]
+                for data in place.values():
+                    del data.content[data.durable :]
 
     def writer(self, upload_id: str, offset: int) -> "MemoryWriter":
         """Open at `offset` (bytes), after cutting off what lies beyond. Offset 0 makes the upload if need be."""
@@ -104,6 +112,7 @@ class MemoryStore:
             done = self._files.get(upload_id)
             if done is not None:
                 self._accept_moved(upload_id, done, length)
+                done.moved_loosely = False
                 return
             if length == 0 and upload_id not in self._uploads:
                 self._uploads[upload_id] = _Data(durable=0)
@@ -116,6 +125,43 @@ class MemoryStore:
             _cut(data, length)
             self._files[upload_id] = _Data(data.content, durable=length, modified_at=self._clock())
             del self._uploads[upload_id]
+
+    def settle(self, upload_id: str, length: int) -> None:
+        """Move a complete upload's bytes to where published ones lie; a power cut may undo it."""
+        _check(upload_id)
+        with self._lock:
+            data = self._uploads.get(upload_id)
+            if data is None or upload_id in self._kept:
+                return
+            held = self._files.get(upload_id, data)
+            if len(held.content) != length or (held.durable or 0) < length:
+                raise StoreError(f"{length} bytes of upload {upload_id} are complete, {len(held.content)} are there")
+            del self._uploads[upload_id]
+            if held is data:
+                self._files[upload_id] = data
+                data.moved_loosely = True
+
+    def keep(self, upload_id: str, content: bytes) -> None:
+        """Hold a small upload's whole content: from now on it is read as published."""
+        _check(upload_id)
+        self._kept[upload_id] = content
+
+    def let_go(self, upload_id: str) -> None:
+        """Forget a content that was kept."""
+        self._kept.pop(upload_id, None)
+
+    def write_out(self, ids: Sequence[str]) -> list[str]:
+        """Make published bytes of kept contents, durable at return; returns the ids that need not be kept elsewhere."""
+        with self._lock:
+            held = [upload_id for upload_id in ids if upload_id in self._kept]
+            written = [upload_id for upload_id in held if self._write_out(upload_id, self._kept[upload_id])]
+            if self.syncs_fail and written:
+                raise SyncFailed(f"cannot sync {len(written)} small uploads; they are written out anew")
+            if held and not written:
+                raise StoreFull(f"cannot write out {len(held)} small uploads: {self.free_bytes()} bytes are free")
+            for upload_id in written:
+                self._files[upload_id].durable = len(self._kept.pop(upload_id))
+            return [upload_id for upload_id in ids if upload_id not in self._kept]
 
     def read(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
         """Yield bytes [start, stop) in pieces of at most 1 MiB. StoreError comes before any piece.
@@ -132,6 +178,7 @@ class MemoryStore:
             self._uploads.pop(upload_id, None)
             if published:
                 self._files.pop(upload_id, None)
+                self._kept.pop(upload_id, None)
 
     def strays(self) -> Iterator[Stray]:
         """Walk everything, as it was when the walk began."""
@@ -154,13 +201,21 @@ class MemoryStore:
         _check(source_id)
         with self._lock:
             writer = self.writer(upload_id, offset)
-            source = self._files.get(source_id)
-            if source is None or len(source.content) != length:
-                held = "nothing" if source is None else f"{len(source.content)} bytes"
+            source = self._found(source_id, published=True)
+            if source is None or len(source) != length:
+                held = "nothing" if source is None else f"{len(source)} bytes"
                 raise StoreError(f"upload {source_id} holds {held} where {length} bytes were published")
-            writer.write(memoryview(bytes(source.content)))
+            writer.write(memoryview(bytes(source)))
             writer.sync()
             writer.close()
+
+    def _write_out(self, upload_id: str, content: bytes) -> bool:
+        self._files.pop(upload_id, None)  # whatever an earlier attempt left is overwritten
+        free = self.free_bytes()
+        if free is not None and len(content) > free:
+            return False
+        self._files[upload_id] = _Data(bytearray(content), modified_at=self._clock())
+        return True
 
     def _accept_moved(self, upload_id: str, done: _Data, length: int) -> None:
         if len(done.content) != length:
@@ -174,19 +229,24 @@ class MemoryStore:
 
     def _pieces(self, upload_id: str, start: int, stop: int, published: bool) -> Iterator[memoryview]:
         with self._lock:
-            data = self._files.get(upload_id)
-            if not published:
-                data = self._uploads.get(upload_id, data)
+            data = self._found(upload_id, published=published)
         if data is None:
             raise StoreError(f"upload {upload_id} is missing")
-        if len(data.content) < stop:
-            raise StoreError(f"upload {upload_id} holds {len(data.content)} bytes, but byte {stop} was asked for")
+        if len(data) < stop:
+            raise StoreError(f"upload {upload_id} holds {len(data)} bytes, but byte {stop} was asked for")
         while start < stop:
-            piece = bytes(data.content[start : min(start + PIECE, stop)])
+            piece = bytes(data[start : min(start + PIECE, stop)])
             if not piece:
                 raise StoreError(f"upload {upload_id} was cut short at byte {start} while it was read")
             yield memoryview(piece)
             start += len(piece)
+
+    def _found(self, upload_id: str, *, published: bool) -> bytes | bytearray | None:
+        """The bytes that are read: wherever they lie, the place that was asked for first."""
+        if upload_id in self._kept:
+            return self._kept[upload_id]
+        places = (self._files, self._uploads) if published else (self._uploads, self._files)
+        return next((place[upload_id].content for place in places if upload_id in place), None)
 
 
 class MemoryWriter:
@@ -226,6 +286,9 @@ class MemoryWriter:
                 raise SyncFailed(f"cannot sync upload {self._upload_id}; bytes after {self._kept} are given up")
             self._kept = self._data.durable = len(self._data.content)
             return self._kept
+
+    def rest(self) -> None:
+        """A writer in memory holds nothing that it could release."""
 
     def close(self) -> None:
         """Release the handle without syncing. Idempotent."""

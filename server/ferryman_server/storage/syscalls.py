@@ -4,6 +4,7 @@ Nothing here follows a symbolic link in a file's last name, blocks on a FIFO tha
 leaves a descriptor to a child process.
 """
 
+import ctypes
 import errno
 import os
 import stat
@@ -18,10 +19,13 @@ FILE_MODE: Final = 0o600  # uploads are private to the user the server runs as
 FOLDER_MODE: Final = 0o700
 
 Sync: TypeAlias = Callable[[int], None]  # makes what a descriptor stands for durable, or raises OSError
+WriteBack: TypeAlias = Callable[[int, int, int], None]  # descriptor, offset, length: begin to write, wait for nothing
 KernelCopy: TypeAlias = Callable[[int, int, int, int, int], int]  # source, target, count, offset in each → bytes copied
 
 sync_data: Final[Sync] = getattr(os, "fdatasync", os.fsync)  # fdatasync writes the size too, but no time stamps
 kernel_copy: Final[KernelCopy | None] = getattr(os, "copy_file_range", None)  # Linux only
+
+_SYNC_FILE_RANGE_WRITE: Final = 2  # linux/fs.h
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SAFE: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -126,3 +130,20 @@ def _copied_by_kernel(source: int, target: int, length: int, offset: int, copy: 
         if error.errno not in _CANNOT_COPY:
             raise
     return done
+
+
+def write_back_call() -> WriteBack | None:
+    """Linux's sync_file_range, which has the kernel begin to write a file's range to the disk; None elsewhere.
+
+    It is a hint: nothing is durable by it, so its result says nothing that the sync after it does not.
+    """
+    try:
+        call = ctypes.CDLL(None).sync_file_range
+    except (OSError, AttributeError, TypeError):
+        return None
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+
+    def begin(descriptor: int, offset: int, length: int) -> None:
+        call(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
+
+    return begin

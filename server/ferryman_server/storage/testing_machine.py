@@ -2,25 +2,29 @@
 
 The model knows, for each upload, every byte that was written and how many of them were told to be durable. After a
 power cut the bytes beyond that may be there or not: nothing is asserted about them, and the next writer cuts them off.
-Needs Hypothesis. A backend overrides `make_rig` and hands `<Subclass>.TestCase` to pytest.
+It also plays the database that remembers kept contents until they are written out. Needs Hypothesis. A backend
+overrides `make_rig` and hands `<Subclass>.TestCase` to pytest.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     initialize,
     invariant,
+    multiple,
     precondition,
     rule,
 )
 
-from ferryman_server.storage.base import Concatenates, SyncFailed, Writer
+from ferryman_server.storage.base import Concatenates, KeepsSmall, Settles, SyncFailed, Writer
 from ferryman_server.storage.testing_rig import Rig, received
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -36,7 +40,9 @@ class _Model:
     content: bytes = b""  # all that was written
     durable: int | None = None  # bytes told to be durable; None: none were, so a power cut may take the upload whole
     certain: bool = True  # nothing but `content` is there
-    published: bool = False
+    published: bool = False  # or complete: to be read as published
+    loose: bool = False  # complete, and nobody knows for certain where its bytes lie
+    small: bool = False  # it came whole, and was kept in memory and in the database
     writer: Writer | None = field(default=None, repr=False)
 
     def forget_volatile(self) -> None:
@@ -55,6 +61,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.models: list[_Model] = []
+        self.kept: dict[str, _Model] = {}  # what the database remembers
         self.made = 0
 
     def make_rig(self) -> Rig:
@@ -78,12 +85,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(target=receiving, crowd=st.booleans())
     def create(self, crowd: bool) -> _Model:
         """A new upload, sometimes in the same folder as others; ids are never used twice."""
-        self.made += 1
-        first = "aa" if crowd else _LETTERS[self.made % 32] + _LETTERS[self.made // 32 % 32]
-        number = "".join(_LETTERS[self.made >> shift & 31] for shift in range(0, 120, 5))
-        model = _Model(first + number)
+        model = self._new(crowd)
         model.writer = self.rig.store.writer(model.upload_id, 0)
-        self.models.append(model)
         return model
 
     @rule(model=consumes(receiving), twice=st.booleans())
@@ -100,6 +103,7 @@ class StoreMachine(RuleBasedStateMachine):
         """A finished upload is deleted."""
         self.rig.store.discard(model.upload_id, published=True)
         self.models.remove(model)
+        self.kept.pop(model.upload_id, None)
 
     # writing
 
@@ -164,7 +168,79 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(model=finished)
     def publish_again(self, model: _Model) -> None:
         """A crash after the move makes a later process publish once more."""
-        self.rig.store.publish(model.upload_id, len(model.content))
+        if not model.small:  # for a small one, no row ever says that it is to be published
+            self.rig.store.publish(model.upload_id, len(model.content))
+            model.loose = False
+
+    @precondition(lambda self: isinstance(self.rig.store, Settles))
+    @rule(target=finished, model=consumes(receiving), piece=_PIECES, now=st.booleans())
+    def complete(self, model: _Model, piece: bytes, now: bool) -> _Model:
+        """The upload ends with bytes that are durable where they were received, and is moved now or later."""
+        self._close(model)
+        start = model.durable or 0
+        writer = self.rig.store.writer(model.upload_id, start)
+        writer.write(memoryview(piece))
+        model.durable = writer.sync()
+        writer.close()
+        model.content = model.content[:start] + piece
+        model.certain = model.published = model.loose = True
+        if now:
+            self.settle(model)
+        return model
+
+    @precondition(lambda self: isinstance(self.rig.store, Settles))
+    @rule(model=finished)
+    def settle(self, model: _Model) -> None:
+        """Somebody tidies up."""
+        assert isinstance(self.rig.store, Settles)
+        self.rig.store.settle(model.upload_id, len(model.content))
+        if model.upload_id not in self.kept:
+            assert self.rig.store.tail(model.upload_id, 0) == -1
+
+    # small uploads
+
+    @precondition(lambda self: isinstance(self.rig.store, KeepsSmall))
+    @rule(target=finished, content=_PIECES, crowd=st.booleans(), left=st.booleans(), count=st.sampled_from([1, 1, 12]))
+    def keep(self, content: bytes, crowd: bool, left: bool, count: int) -> MultipleResults[_Model]:
+        """Small uploads come whole, perhaps after a request that left something."""
+        made = [self._new(crowd) for _ in range(count)]
+        for number, model in enumerate(made):
+            if left:
+                writer = self.rig.store.writer(model.upload_id, 0)
+                writer.write(memoryview(b"left"))
+                writer.close()
+            model.content = content + bytes([number])
+            model.published = model.certain = model.loose = model.small = True
+            model.durable = len(model.content)  # in the database
+            self.kept[model.upload_id] = model
+        self._keep(made)
+        return multiple(*made)
+
+    @precondition(lambda self: self.kept)
+    @rule(some=st.booleans())
+    def write_out(self, some: bool) -> None:
+        """What is kept becomes files: all of it, or every other one."""
+        assert isinstance(self.rig.store, KeepsSmall)
+        ids = list(self.kept)[:: 1 + some]
+        done = self.rig.store.write_out(ids)
+        assert sorted(done) == sorted(ids)
+        for upload_id in done:
+            del self.kept[upload_id]
+
+    @precondition(lambda self: self.kept)
+    @rule(forgetting=st.booleans())
+    def fail_to_write_out(self, forgetting: bool) -> None:
+        """The disk refuses syncs, or works and the database does not hear of it."""
+        assert isinstance(self.rig.store, KeepsSmall)
+        if forgetting:
+            self.rig.store.write_out(list(self.kept))
+            return
+        self._keep(list(self.kept.values()))
+        self.rig.fail_syncs(True)
+        with suppress(SyncFailed):
+            self.rig.store.write_out(list(self.kept))
+            raise AssertionError("contents were told to be durable that are not")
+        self.rig.fail_syncs(False)
 
     @precondition(lambda self: isinstance(self.rig.store, Concatenates))
     @rule(final=receiving, source=finished, where=_MANY)
@@ -189,6 +265,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.rig.kill()
         for writer in writers:
             writer.close()
+        self._keep(list(self.kept.values()))
 
     @rule()
     def power_cut(self) -> None:
@@ -198,6 +275,7 @@ class StoreMachine(RuleBasedStateMachine):
             if not model.published:
                 model.forget_volatile()
         self.rig.power_cut()
+        self._keep(list(self.kept.values()))
 
     # what must hold
 
@@ -213,7 +291,7 @@ class StoreMachine(RuleBasedStateMachine):
         for model in self.models:
             if model.published:
                 assert b"".join(self.rig.store.read(model.upload_id, 0, len(model.content))) == model.content
-                assert self.rig.store.tail(model.upload_id, 0) == -1
+                assert model.loose or self.rig.store.tail(model.upload_id, 0) == -1
             else:
                 self._check_received(model)
 
@@ -226,9 +304,25 @@ class StoreMachine(RuleBasedStateMachine):
             for model in self._expected():
                 if model.certain:
                     assert found[model.upload_id, model.published] == len(model.content)
+            for model in self.models:
+                if model.loose and model.upload_id not in self.kept:
+                    assert len(model.content) in (found.get((model.upload_id, place)) for place in (True, False))
 
     def _expected(self) -> Sequence[_Model]:
-        return [model for model in self.models if model.certain or model.durable is not None]
+        there = [model for model in self.models if not model.loose]
+        return [model for model in there if model.certain or model.durable is not None]
+
+    def _new(self, crowd: bool) -> _Model:
+        self.made += 1
+        first = "aa" if crowd else _LETTERS[self.made % 32] + _LETTERS[self.made // 32 % 32]
+        number = "".join(_LETTERS[self.made >> shift & 31] for shift in range(0, 120, 5))
+        self.models.append(_Model(first + number))
+        return self.models[-1]
+
+    def _keep(self, models: Sequence[_Model]) -> None:
+        if isinstance(self.rig.store, KeepsSmall):
+            for model in models:
+                self.rig.store.keep(model.upload_id, model.content)
 
     def _check_received(self, model: _Model) -> None:
         tail = self.rig.store.tail(model.upload_id, model.durable or 0)

@@ -4,8 +4,11 @@ A rig is one store over one place, and the ways to hurt it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
+
+import pytest
 
 from ferryman_server.storage.base import Store
 
@@ -44,6 +47,26 @@ class Rig(ABC):
     @abstractmethod
     def close(self) -> None:
         """Free whatever the rig holds."""
+
+
+class RigTests:
+    """Gives each test a rig of its own; needs pytest."""
+
+    def make_rig(self) -> Rig:
+        """A rig with an empty store; to be overridden by each backend."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def rig(self) -> Iterator[Rig]:
+        """A rig of its own for each test."""
+        made = self.make_rig()
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def store(self, rig: Rig) -> Store:
+        """The store that the rig began with."""
+        return rig.store
 
 
 def put(store: Store, upload_id: str, content: bytes, *, offset: int = 0) -> None:

@@ -50,8 +50,8 @@ records = st.builds(
 def test_every_record_survives_its_row(record: Record) -> None:
     """A row and the parts make the record again, field for field."""
     row = to_row(record)
-    assert set(row) == set(COLUMNS)
-    assert from_row([row[name] for name in COLUMNS], record.upload.parts) == record
+    assert len(row) == len(COLUMNS) == len(set(COLUMNS))
+    assert from_row(row, record.upload.parts) == record
 
 
 @given(crc64=st.integers(0, (1 << 64) - 1))
@@ -65,7 +65,8 @@ def test_digests_are_readable_json() -> None:
     """An operator who looks into the table finds names and base64."""
     upload = Upload(id="a", phase=Phase.EMPTY)
     record = Record(upload=upload, repr_digests=Digests(values=(("md5", b"\0\xff"),)), want_repr_digests=("sha-256",))
-    row = to_row(record)
+    row = dict(zip(COLUMNS, to_row(record), strict=True))
     assert row["repr_digests"] == '[["md5", "AP8="]]'
     assert json.loads(str(row["want_repr_digests"])) == ["sha-256"]
-    assert to_row(Record(upload=upload))["want_repr_digests"] is None
+    bare = dict(zip(COLUMNS, to_row(Record(upload=upload)), strict=True))
+    assert bare["want_repr_digests"] is None

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from ferryman_protocol.model import Concat, Phase
 from ferryman_server.state import sqlite_queries as queries
 from ferryman_server.state.base import Fenced, StateError
 from ferryman_server.state.sqlite import SqliteState
+from ferryman_server.state.sqlite_schema import DISTRUST
 from ferryman_server.state.sqlite_sessions import connect
 from ferryman_server.state.testing import StateMachine, StateTests
 from ferryman_server.state.testing_records import advanced, new_id, new_record, walk
@@ -114,17 +114,6 @@ async def test_higher_fence_in_the_row_refuses_a_save(state: SqliteState, tmp_pa
         await state.delete(record.upload.id, leased[1])
 
 
-async def test_what_an_upload_is_stays_as_created(state: SqliteState) -> None:
-    """A save cannot change the dialect, the concatenation, or the time that the listing is ordered by."""
-    record = new_record(phase=Phase.WAITING, concat=Concat.FINAL, concat_echo="final;/a", parts=(new_id(),))
-    await state.create(record)
-    leased = await state.lease(record.upload.id)
-    assert leased is not None
-    other = advanced(record, dialect="rufh", concat=None, concat_echo=None, parts=())
-    await state.save(replace(other, created_at=5.0), leased[1])
-    assert await state.get(record.upload.id) == replace(record, fence=leased[1].fence)
-
-
 async def test_dropped_and_released_leases_are_forgotten(state: SqliteState) -> None:
     """The table of leases holds what is in use, not what ever was."""
     records = [new_record() for _ in range(100)]
@@ -150,17 +139,26 @@ async def test_calls_before_opening_fail_in_plain_words(tmp_path: Path) -> None:
     await state.close()
 
 
-async def test_listing_and_reaper_use_indexes(state: SqliteState, tmp_path: Path) -> None:
-    """No page sorts the whole table, and the reaper looks only at what is due."""
+async def test_listing_reaper_and_start_use_indexes(state: SqliteState, tmp_path: Path) -> None:
+    """No page sorts the whole table, the reaper looks only at what is due, and a start at what is unfinished."""
     connection = connect(tmp_path / "state.db", "rw")
+
+    def plan_of(query: str, values: object) -> list[str]:
+        return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]  # type: ignore[arg-type]
+
     try:
-        pages = [(queries.PAGE, (5,)), (queries.PAGE_AFTER, (1.0, "a", 5))]
-        for query, values in pages:
-            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+        for query, values in ((queries.PAGE, (5,)), (queries.PAGE_AFTER, (1.0, "a", 5))):
+            plan = plan_of(query, values)
             assert len(plan) == 1
             assert "uploads_by_age" in plan[0]
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {queries.DUE}", {"now": 1.0, "limit": 5})]
+        plan = plan_of(queries.DUE, {"now": 1.0, "limit": 5})
         assert any("uploads_due (expires_at<?)" in step for step in plan)
+        assert any("uploads_by_phase (phase=?)" in step for step in plan)
         assert not any(step.startswith("SCAN uploads") for step in plan)
+        for query, phases in ((queries.in_phases([Phase.FINISHING]), ("[]",)), (DISTRUST, ())):
+            plan = plan_of(query, phases)
+            assert any("uploads_by_phase (phase=?)" in step for step in plan)
+            assert not any(step.startswith("SCAN uploads") for step in plan)
+        assert any("COVERING INDEX uploads_by_phase" in step for step in plan_of(queries.UNFINISHED, ()))
     finally:
         connection.close()

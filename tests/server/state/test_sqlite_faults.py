@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ferryman_protocol.model import Phase
 from ferryman_server.state.base import Record, StateError
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
@@ -106,6 +107,11 @@ async def test_killed_process_loses_nothing_it_acknowledged(tmp_path: Path, line
             leased = await state.lease(upload_id)
             assert leased is not None
             await state.save(advanced(leased[0], reason="after"), leased[1])
+        completed = {record.upload.id: record.upload for record in await state.in_phases([Phase.COMPLETE])}
+        contents = dict(await state.redo(sys.maxsize))
+        assert contents.keys() == completed.keys()  # a content without its row, or the other way round, is never there
+        for upload_id, content in contents.items():
+            assert content == upload_id.encode() * (completed[upload_id].offset // 26)
     finally:
         await state.close()
 

@@ -12,7 +12,9 @@ from ferryman_protocol.model import Phase
 from ferryman_server.state.base import Lease, Record, StateError
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState, StoreMismatch
-from ferryman_server.state.testing_records import new_record
+from ferryman_server.state.sqlite_schema import migrations
+from ferryman_server.state.sqlite_writes import Insert, run_together
+from ferryman_server.state.testing_records import advanced, new_record
 
 
 async def opened(path: Path, store_id: str | None = "store", *, readonly: bool = False) -> SqliteState:
@@ -104,6 +106,26 @@ async def test_newer_schema_is_refused_unchanged(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="newer"):
         await opened(path, readonly=True)
     assert execute(path, "PRAGMA user_version") == [(99,)]
+
+
+async def test_database_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
+    """Rows from before contents were kept for redo are there afterwards, counted, found by phase, and completed."""
+    path = tmp_path / "state.db"
+    finishing, complete = new_record(phase=Phase.FINISHING), new_record(phase=Phase.COMPLETE)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.executescript(f"{migrations()[0]} PRAGMA user_version = 1; PRAGMA foreign_keys = ON;")
+    run_together(connection, [Insert(finishing), Insert(complete)])
+    connection.close()
+    state = await opened(path)
+    assert list(await state.in_phases([Phase.FINISHING])) == [finishing]
+    assert await state.get(complete.upload.id) == complete
+    assert {phase: count for phase, count in (await state.counts()).items() if count} == {"finishing": 1, "complete": 1}
+    leased = await state.lease(finishing.upload.id)
+    assert leased is not None
+    await state.save(advanced(finishing, phase=Phase.COMPLETE), leased[1], content=b"content")
+    assert list(await state.redo(10)) == [(finishing.upload.id, b"content")]
+    await state.close()
+    assert execute(path, "PRAGMA user_version") == [(len(migrations()),)]
 
 
 async def test_foreign_database_is_refused(tmp_path: Path) -> None:
@@ -238,3 +260,14 @@ async def test_cancelled_open_leaves_nothing_running(tmp_path: Path) -> None:
         await opening
     with pytest.raises(StateError):
         await state.create(new_record())
+
+
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)])
+async def test_commits_are_synced_unless_nobody_asked_for_it(tmp_path: Path, durable: bool, level: int) -> None:
+    """SQLite's level is FULL, or NORMAL for a server whose answers need not survive a power cut."""
+    state = SqliteState(tmp_path / "state.db", store_id="store", durable=durable)
+    await state.open()
+    assert state._writer is not None
+    (found,) = await state._writer.submit(lambda connection: connection.execute("PRAGMA synchronous").fetchone())
+    assert found == level
+    await state.close()

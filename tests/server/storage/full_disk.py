@@ -13,6 +13,7 @@ from ferryman_server.storage.base import StoreFull, read_all
 from ferryman_server.storage.local import LocalStore
 
 UPLOAD = "fuzlfuzlfuzlfuzlfuzlfuzlfu"
+SMALL = "smalsmalsmalsmalsmalsmalsm"
 OTHER = "othrothrothrothrothrothrot"
 PIECE = bytes(range(256)) * 39  # no multiple of a page, so that the last piece is taken in part
 LIMIT = 1_000_000  # bytes
@@ -51,6 +52,26 @@ def fill(store: LocalStore, path: Path) -> int:
     return offset
 
 
+def keep(store: LocalStore, data: Path, size: int) -> None:
+    """A content that does not fit stays in memory, and leaves no half of a file."""
+    store.keep(SMALL, bytes(size))
+    words = "it was written to a full disk"
+    try:
+        store.write_out([SMALL])
+    except StoreFull as full:
+        words = str(full)
+    assert SMALL in words, words
+    assert not (data / "files" / SMALL[:2] / SMALL).exists()
+    assert read_all(store, SMALL, size) == bytes(size)
+
+
+def write_out(store: LocalStore, size: int) -> None:
+    """With room, it becomes a file."""
+    assert store.write_out([SMALL]) == [SMALL]
+    assert read_all(store, SMALL, size) == bytes(size)
+    store.discard(SMALL, published=True)
+
+
 def go_on(store: LocalStore, offset: int) -> None:
     """Resume at the offset, publish, and compare every byte."""
     writer = store.writer(UPLOAD, offset)
@@ -71,7 +92,10 @@ def main(way: str, data: Path) -> None:
     store.open()
     make_room = (limit_file_size if way == "file-size-limit" else fill_with_another)(store, data)
     offset = fill(store, data / "uploads" / UPLOAD[:2] / UPLOAD)
+    size = 2 * LIMIT if way == "file-size-limit" else len(PIECE)
+    keep(store, data, size)
     make_room()
+    write_out(store, size)
     go_on(store, offset)
     print("ok")
 

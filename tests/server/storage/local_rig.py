@@ -19,7 +19,8 @@ class LocalRig(Rig):
 
     def kill(self) -> None:
         """Another process opens the data: all that the earlier store object knew is forgotten."""
-        self.local = LocalStore(self.data, sync=self.disk.sync_file, sync_entries=self.disk.sync_folder)
+        disk = self.disk
+        self.local = LocalStore(self.data, sync=disk.sync_file, sync_entries=disk.sync_folder, sync_all=disk.sync_all)
         self.local.open()
         self.store = self.local
 

@@ -1,6 +1,6 @@
 """A disk that keeps nothing but what was synced, entry by entry, as POSIX allows.
 
-Its `sync_file` and `sync_folder` go into a store's seams; each takes a picture of what the descriptor stands for. A
+Its `sync_file`, `sync_folder` and `sync_all` go into a store's seams; each takes a picture of what it stands for. A
 power cut rebuilds the tree from these pictures: an entry that no folder sync saw is gone (and one whose removal was not
 synced is back), a file that no sync saw is empty. Real file systems are kinder; what survives this survives them.
 """
@@ -38,6 +38,13 @@ class SyncedDisk:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         path = self._log(descriptor)
         self._take_folder(path, self._hold(descriptor))
+
+    def sync_all(self, descriptor: int) -> None:
+        """Take a picture of everything; the seam for `syncfs`."""
+        if self.failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.log.append("everything")
+        self._take_all(self.root)
 
     def power_cut(self) -> None:
         """Put the tree back to what was synced."""

@@ -16,6 +16,8 @@ from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.testing import StoreTests
 from ferryman_server.storage.testing_machine import StoreMachine
 from ferryman_server.storage.testing_rig import ONE, OTHER, THIRD, Rig, publish, put, received
+from ferryman_server.storage.testing_settling import SettlingTests
+from ferryman_server.storage.testing_small import SmallTests
 from tests.server.storage import full_disk
 from tests.server.storage.local_rig import LocalRig
 
@@ -50,8 +52,8 @@ def store(tmp_path: Path) -> LocalStore:
     return made
 
 
-class TestLocalStore(StoreTests):
-    """The inherited suite."""
+class TestLocalStore(StoreTests, SettlingTests, SmallTests):
+    """The inherited suites."""
 
     def make_rig(self) -> Rig:
         """A store on a disk that keeps only what was synced."""
@@ -200,19 +202,23 @@ def test_the_deletion_of_a_published_file_is_durable(rig: LocalRig) -> None:
     assert list(rig.store.strays()) == []
 
 
-def test_os_durability_never_syncs(tmp_path: Path) -> None:
-    """With durability "os" no sync is made, from opening to publishing, and offsets are told all the same."""
+def test_os_durability_syncs_no_upload(tmp_path: Path) -> None:
+    """With durability "os" no sync is made, from writing to publishing, and offsets are told all the same."""
+    synced: list[str] = []
 
-    def never(descriptor: int) -> None:
-        raise AssertionError("a sync was made")
+    def note(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
 
-    store = LocalStore(tmp_path / "data", durability="os", sync=never, sync_entries=never)
+    store = LocalStore(tmp_path / "data", durability="os", sync=note, sync_entries=note)
     store.open()
+    assert str(tmp_path / "data") in synced, "a folder that lost its store.toml cannot be used again"
+    synced.clear()
     publish(store, ONE, b"bytes")
     store.publish(OTHER, 0)
     store.concatenate(THIRD, 0, ONE, 5)
     assert read_all(store, ONE, 5) == b"bytes"
     store.discard(ONE, published=True)
+    assert synced == []
 
 
 # disks in trouble

@@ -10,6 +10,8 @@ from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing import StoreTests
 from ferryman_server.storage.testing_machine import StoreMachine
 from ferryman_server.storage.testing_rig import ONE, OTHER, Rig, put, received
+from ferryman_server.storage.testing_settling import SettlingTests
+from ferryman_server.storage.testing_small import SmallTests
 
 
 class MemoryRig(Rig):
@@ -35,8 +37,8 @@ class MemoryRig(Rig):
         """Nothing is held."""
 
 
-class TestMemoryStore(StoreTests):
-    """The inherited suite."""
+class TestMemoryStore(StoreTests, SettlingTests, SmallTests):
+    """The inherited suites."""
 
     def make_rig(self) -> Rig:
         """A new store."""

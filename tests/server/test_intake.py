@@ -1,0 +1,110 @@
+"""An intake never runs far ahead of what is committed: a power cut costs the checkpoint's size at most."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferryman_protocol.commands import Admission, Content
+from ferryman_protocol.model import Phase, Upload
+from ferryman_server.intake import Intake
+from ferryman_server.state.base import Record
+from ferryman_server.storage.memory import MemoryStore
+
+ID = "a2b3c4d5e6f7g2h3i4j5k6l7m2"
+MOST = 1000
+
+
+def _intake() -> Intake:
+    store = MemoryStore()
+    store.open()
+    upload = Upload(id=ID, phase=Phase.EMPTY, length=None, dialect="tus")
+    admission = Admission(room=None, length=None, finishes_at_length=False, completes=False, overrun_invalidates=False)
+    return Intake(store=store, record=Record(upload=upload), admission=admission, content=Content(length=1 << 30))
+
+
+def _write(intake: Intake, size: int) -> threading.Thread:
+    thread = threading.Thread(target=intake.write, args=(memoryview(bytes(size)),), daemon=True)
+    thread.start()
+    return thread
+
+
+def _returns(thread: threading.Thread) -> bool:
+    thread.join(0.05)
+    return not thread.is_alive()
+
+
+def test_a_writer_too_far_ahead_waits_for_a_commit() -> None:
+    """It is asked for at half the way, so that a fast body seldom waits; the commit lets it go."""
+    intake, due = _intake(), threading.Semaphore(0)
+    intake.keep_near(MOST, due.release)
+    intake.write(memoryview(bytes(500)))
+    assert due.acquire(timeout=5)
+    thread = _write(intake, 501)
+    assert not _returns(thread)
+    intake.committed(500)
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_a_commit_in_time_keeps_nobody_waiting() -> None:
+    """Whoever commits each half as it falls due never meets a waiting writer."""
+    intake = _intake()
+    intake.keep_near(MOST, lambda: intake.committed(intake.mark.offset))
+    for _ in range(100):
+        intake.write(memoryview(bytes(300)))
+    assert intake.mark.offset == 30_000
+
+
+def test_the_byte_held_back_waits_for_nobody() -> None:
+    """It is stored by the commit itself, which would wait for its own end."""
+    store = MemoryStore()
+    store.open()
+    upload = Upload(id=ID, phase=Phase.EMPTY, length=500, dialect="tus")
+    admission = Admission(room=500, length=500, finishes_at_length=True, completes=False, overrun_invalidates=False)
+    intake = Intake(store=store, record=Record(upload=upload), admission=admission, content=Content(length=500))
+    intake.keep_near(500, lambda: None)
+    intake.write(memoryview(bytes(500)))
+    assert intake.sync(whole=True).offset == 500
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=40), seed=st.integers(0, 1 << 16))
+def test_what_is_stored_never_runs_beyond_the_limit(sizes: list[int], seed: int) -> None:
+    """For all pieces and for commits that come whenever they come."""
+    intake, chance = _intake(), random.Random(seed)
+    due: Callable[[], None] = threading.Event().set
+    intake.keep_near(MOST, due)
+
+    def write() -> None:
+        for size in sizes:
+            intake.write(memoryview(bytes(size)))
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    committed = 0
+    while thread.is_alive():
+        reached = intake.mark.offset
+        assert reached - committed <= MOST
+        if chance.random() < 0.5:
+            committed = reached
+            intake.committed(committed)
+        time.sleep(0)
+    assert intake.mark.offset == sum(sizes)
+
+
+@pytest.mark.parametrize("behind", [0, 100])
+def test_an_older_commit_takes_nothing_back(behind: int) -> None:
+    """What was durable stays durable, in whatever order it is told."""
+    intake = _intake()
+    intake.keep_near(MOST, lambda: None)
+    intake.write(memoryview(bytes(600)))
+    intake.committed(500)
+    intake.committed(behind)
+    thread = _write(intake, 800)
+    thread.join(5)
+    assert not thread.is_alive()
