@@ -1,10 +1,10 @@
 # What a developer does here. Each target sets up what it needs first, and a set-up that is already there costs nothing.
 #
 #   PYTHON=/path/to/python3   the Python that makes .venv (default: the newest of 3.13 … 3.11 on the PATH, else python3)
-#   ARGS="…"                  arguments for `make run`, `make test` and `make bench`
+#   ARGS="…"                  arguments for `make run`, `make test`, `make soak` and `make bench`
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test lint bench lock clean dev-env test-tools js-packages
+.PHONY: help env run test soak lint bench lock clean dev-env test-tools js-packages
 
 # Downloads are kept in one place outside the clone, so that a fresh clone is quick and one `rm` takes them away.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ferryman
@@ -16,7 +16,9 @@ export npm_config_cache ?= $(CACHE)/npm
 unexport PYTHONPATH PYTHONHOME
 
 # The programs that the tests start, beside Python and Node.
-TEST_TOOLS := curl chromium
+TEST_TOOLS := curl chromium cc
+# … and the one that makes the bench's own programs.
+BENCH_TOOLS := cc
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-6s  %s\n", $$1, $$2}' Makefile
@@ -30,6 +32,11 @@ run: ## start Ferryman on embedded defaults (ARGS="--port 9000 --data DIR")
 test: lint test-tools ## every check and every test (ARGS="-k name" chooses among the tests)
 	.venv/bin/pytest $(ARGS)
 
+soak: dev-env test-tools ## crashes, power cuts and fuzzing, ten minutes each (ARGS="--seed N --steps M": one crash run again)
+	.venv/bin/python -m tests.crash $(ARGS)
+	$(if $(ARGS),,.venv/bin/python -m tests.power --minutes 10)
+	$(if $(ARGS),,FUZZ_SECONDS=600 .venv/bin/pytest tests/fuzz)
+
 lint: dev-env js-packages ## style, types, import contract, types of the JavaScript
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -37,15 +44,17 @@ lint: dev-env js-packages ## style, types, import contract, types of the JavaScr
 	.venv/bin/lint-imports --no-logo
 	client_js/node_modules/.bin/tsc -p client_js
 
-bench: dev-env ## measure Ferryman beside other servers
-	.venv/bin/python -m bench $(ARGS)
+bench: dev-env ## measure Ferryman beside other servers (ARGS="--quick" is a short look)
+	@scripts/tools $(BENCH_TOOLS)
+	@scripts/js-packages bench || echo "Going on without @tus/server."
+	@.venv/bin/python -m bench $(ARGS)
 
 lock: dev-env ## write the lock files anew (ARGS="--upgrade" takes newer versions)
 	scripts/lock $(ARGS)
 
 clean: ## remove what these targets made here; uploads in ./data and the downloads cache stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	rm -rf client_js/node_modules tests/e2e/node_modules
+	rm -rf client_js/node_modules tests/e2e/node_modules bench/node_modules
 	find . -path ./data -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dev-env:
