@@ -136,7 +136,14 @@ class Client:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     def _new(self, way: Way, size: int, *, partial: bool = False) -> Upload:
-        upload = self._ledger.upload(str(way), way.dialect, size, partial=partial, deferred=way.deferred)
+        upload = self._ledger.upload(
+            str(way),
+            way.dialect,
+            size,
+            partial=partial,
+            deferred=way.deferred,
+            bare=way.plain and way.creation == "empty",
+        )
         self._ledger.note(f"#{upload.number} {upload}")
         self._scene.figures.count("uploads")
         self._scene.figures.count("small uploads", int(size <= SMALL))

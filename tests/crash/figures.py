@@ -63,7 +63,7 @@ class Figures:
             ("sent again after a kill, p50 / max MiB", mebibytes(self.samples.get("again, kill", ()))),
             ("… of what the server had read from its sockets", mebibytes(self.samples.get("again, read", ()))),
             ("sent again after another break, p50 / max MiB", mebibytes(self.samples.get("again, break", ()))),
-            ("body bytes sent beyond the files' size", self._beyond()),
+            ("body bytes sent beyond the files' size (plain ones, created empty)", self._beyond()),
             ("left over after the reaper", f"{count['left over']} (of {count['cleared']} cleared away)"),
         ]
         return "\n".join(["| | ferryman |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

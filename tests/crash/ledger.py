@@ -38,6 +38,7 @@ class Upload:
     partial: bool = False
     deferred: bool = False  # its creation does not tell the length
     shared: bool = False  # several senders are at it on purpose
+    bare: bool = False  # plain bytes to a URL that is known before they are sent
     carried: int = 0  # bytes of bodies that were handed to the kernel for it
     broke_at: float = float("-inf")  # when a request for it last ended without an answer; it may still be under way
     broken_reach: int | None = None  # how far the kernel had taken that request's bytes, where they are counted

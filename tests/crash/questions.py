@@ -88,7 +88,7 @@ def verify(scene: Scene, upload: Upload) -> None:
     if upload.claimed is not None and upload.claimed != f"sha-256=:{b64encode(digest).decode()}:":
         raise scene.ledger.broken(f"it was said to have {upload.claimed}", upload)
     upload.digest = digest
-    if not upload.parts:
+    if upload.bare:
         scene.figures.count("bytes", upload.length)
         scene.figures.count("bytes carried", upload.carried)
 

@@ -109,9 +109,11 @@ class Server:
         self.restart()
 
     def close(self) -> None:
-        """End whatever runs."""
+        """End whatever runs; tidy up after a process that has ended by itself."""
         if self.running:
             self.kill()
+        elif self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
 
     def log(self) -> str:
         """The log so far."""
