@@ -61,7 +61,8 @@ class Intake:
         self._due_at = self.mark.offset + most // 2
 
     def committed(self, offset: int) -> None:
-        """So far it is durable; called on the event loop. A body that fails calls it too, with what was stored."""
+        """So far it is durable; called on the event loop. Of a body that has failed it may tell more than that: nothing
+        more is taken from it, and its thread must not wait for a commit that never comes."""
         self._committed = max(offset, self._committed)
         self._room.set()
 

@@ -12,13 +12,13 @@ import pytest
 from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.problems import EXCEEDS_MAX_SIZE, NOT_A_PARTIAL, UNKNOWN_PARTIAL, Refused
-from ferryman_server.digests import Crc64
 from ferryman_server.events import Event
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Concatenates, Store, StoreError, read_all
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import put
+from tests.server.core_model import crc_of
 from tests.support.core import TUS, Core, Disk, Feed, ids, running, until
 from tests.support.uploading import content
 
@@ -117,13 +117,6 @@ async def started_again(disk: Disk) -> Core:
         await core.house.assembler.reconsider(record.upload.id)
         core.house.assembler.start(record.upload.id)
     return core
-
-
-def crc_of(data: bytes) -> int:
-    """The CRC64/NVME."""
-    crc = Crc64()
-    crc.update(memoryview(data))
-    return crc.value
 
 
 async def test_parts_are_put_behind_each_other_in_the_order_named(core: Core) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from ferryman_protocol.model import Concat, Phase, Upload
-from ferryman_server.digests import Crc64
 from ferryman_server.state.base import Record
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
@@ -15,6 +14,7 @@ from ferryman_server.storage.base import Store, Writer
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE, OTHER, put
+from tests.server.core_model import crc_of
 from tests.support.core import Core, Disk, Feed, held, running
 from tests.support.uploading import content
 
@@ -29,13 +29,6 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     store.open()
     yield Disk(tmp_path, store)
     store.close()
-
-
-def crc_of(data: bytes) -> int:
-    """The CRC64/NVME."""
-    running = Crc64()
-    running.update(memoryview(data))
-    return running.value
 
 
 def record_of(offset: int = COMMITTED, upload_id: str = ONE, **changes: object) -> Record:

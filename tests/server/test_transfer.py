@@ -15,13 +15,13 @@ from ferryman_protocol.problems import FORBIDDEN, Problem, Refused
 from ferryman_server.body import Body, End
 from ferryman_server.claims import Intent
 from ferryman_server.decoding import Corrupt, TooLarge, Truncated
-from ferryman_server.digests import Crc64
 from ferryman_server.intake import Intake
 from ferryman_server.state.base import Fenced
 from ferryman_server.storage.base import Store
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE
+from tests.server.core_model import crc_of
 from tests.server.transfer_rig import LENGTH, WHOLE, Rig, accept, rigged
 from tests.support.core import Disk, Feed, held, until
 
@@ -39,13 +39,6 @@ async def rig(store: Store, tmp_path: Path) -> AsyncIterator[Rig]:
     """An empty upload, claimed and leased."""
     async with rigged(Disk(tmp_path, store)) as made:
         yield made
-
-
-def crc_of(data: bytes) -> int:
-    """The CRC64/NVME."""
-    running_crc = Crc64()
-    running_crc.update(memoryview(data))
-    return running_crc.value
 
 
 async def test_a_whole_body_is_committed_once_it_is_there(rig: Rig) -> None:

@@ -1,7 +1,6 @@
 """The SQLite state: the contract every backend keeps, and what is its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ from ferryman_server.state.testing_records import advanced, new_id, new_record, 
 def make_state(place: Path) -> SqliteState:
     """The backend under test."""
     return SqliteState(place / "state.db", store_id="store")
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[SqliteState]:
-    """An open, empty state."""
-    state = make_state(tmp_path)
-    await state.open()
-    yield state
-    await state.close()
 
 
 class TestSqliteKeepsTheContract(StateTests):

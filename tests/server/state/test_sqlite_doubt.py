@@ -1,7 +1,6 @@
 """A commit whose sync failed may come back after a crash: until that is ruled out, nobody acts on its rows."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +41,6 @@ class Doubtful:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[SqliteState]:
-    """An open, empty state."""
-    state = SqliteState(tmp_path / "state.db", store_id="store")
-    await state.open()
-    yield state
-    await state.close()
 
 
 def _spoil(state: SqliteState) -> Disk:

@@ -6,7 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +17,6 @@ from ferryman_server.state.base import Record, StateError
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.state.testing_records import advanced, new_record, walk
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[SqliteState]:
-    """An open, empty state."""
-    state = SqliteState(tmp_path / "state.db", store_id="store")
-    await state.open()
-    yield state
-    await state.close()
 
 
 @contextmanager

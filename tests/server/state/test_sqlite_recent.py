@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +13,6 @@ from ferryman_server.state.base import Fenced, Lease, Record, StateError
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.state.sqlite_thread import BatchThread
 from ferryman_server.state.testing_records import advanced, full_record, new_id, new_record, walk
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[SqliteState]:
-    """An open, empty state."""
-    state = SqliteState(tmp_path / "state.db", store_id="store")
-    await state.open()
-    yield state
-    await state.close()
 
 
 def thread(which: BatchThread | None) -> BatchThread:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,6 @@ from ferryman_server.state.sqlite_sessions import FOLD_AFTER, connect
 from ferryman_server.state.sqlite_thread import BatchThread, Work
 from ferryman_server.state.sqlite_writes import ROWS_A_STATEMENT, STATEMENTS, Insert, Update, run_together
 from ferryman_server.state.testing_records import advanced, new_id, new_record, walk
-
-
-@pytest.fixture
-async def state(tmp_path: Path) -> AsyncIterator[SqliteState]:
-    """An open, empty state."""
-    state = SqliteState(tmp_path / "state.db", store_id="store")
-    await state.open()
-    yield state
-    await state.close()
 
 
 def writer(state: SqliteState) -> BatchThread:
