@@ -28,6 +28,7 @@ from bench.rounds import measure
 from bench.scenarios import Scenario, most_bytes, scenarios
 from bench.servers import Missing, Server, chosen
 
+LEAST_ROUNDS = 5  # of what is published
 DOCS = HERE.parent / "docs" / "topics"
 
 
@@ -59,8 +60,8 @@ def _arguments() -> argparse.Namespace:
     args = parser.parse_args()
     args.rounds = args.rounds or (1 if args.quick else 5)
     args.mib = args.mib or (128 if args.quick else 1024)
-    if args.publish and (args.quick or args.scenarios != ["*"] or args.servers != ["*"]):
-        parser.error("--publish is for a whole run: leave out --quick, --scenarios and --servers")
+    if args.publish and (args.quick or args.rounds < LEAST_ROUNDS or args.servers != ["*"]):
+        parser.error(f"--publish is for all servers and {LEAST_ROUNDS} rounds or more: leave out --quick and --servers")
     if args.mib % 16:
         parser.error("--mib is a multiple of 16: sixteen uploads share it")
     return args

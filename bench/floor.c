@@ -19,7 +19,7 @@
 #define UPLOADS_MOST (1 << 20)
 #define PIECE (1 << 20)
 #define AHEAD (1 << 20)        /* write-back of so many bytes is started at a time */
-#define SYNC_EVERY (32LL << 20)
+#define SYNC_EVERY (8LL << 20) /* as Ferryman: a power cut costs about so much */
 #define LONG_BODY (4LL << 20)  /* below, a second thread costs more than it overlaps */
 
 static enum { NONE, EACH, OVERLAP } mode = NONE;

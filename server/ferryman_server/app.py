@@ -29,6 +29,7 @@ from ferryman_server.hosts import KnownHosts, known_hosts
 from ferryman_server.house import House
 from ferryman_server.lifecycle import Backends, running
 from ferryman_server.metrics import Metrics
+from ferryman_server.moving import Mover
 from ferryman_server.observe import Observe
 from ferryman_server.progress_log import ProgressLog
 from ferryman_server.settings import Settings
@@ -39,6 +40,7 @@ from ferryman_server.storage.base import Concatenates, Store
 from ferryman_server.storage.identity import DataLock
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
+from ferryman_server.together import Together
 from ferryman_server.transfer import Pace
 from ferryman_server.uploads import Uploads
 
@@ -68,7 +70,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
     """Wire the parts to each other."""
     store, state, claims = backends.store, backends.state, Claims(on_takeover=metrics.takeovers.inc)
     pace = Pace(
-        checkpoint_size=settings.checkpoint_size,
+        checkpoint_size=settings.checkpoint_size if settings.durability == "disk" else None,
         checkpoint_interval=settings.checkpoint_interval,
         upload_ttl=settings.upload_ttl,
         clock=time.time,
@@ -91,6 +93,8 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
             max_size=settings.max_size,
         ),
         settler=Settler(state, store),
+        together=Together(store),
+        mover=Mover(store),
         guard=guard,
         limits=_limits(settings, store),
         pace=pace,

@@ -25,6 +25,10 @@ class End(StrEnum):
 class Sink(Protocol):
     """Takes the bytes."""
 
+    @property
+    def offset(self) -> int:
+        """Where in the upload the next byte goes, if it is stored as it is: pieces end at round ones where they can."""
+
     def write(self, piece: memoryview) -> None:
         """Take one piece whole; called from a worker thread, one call at a time. May raise: pouring ends with it.
 
@@ -47,15 +51,19 @@ class Body(Protocol):
     def trailers(self) -> list[tuple[str, str]]:
         """Trailer fields (lower-case names); there once `pour` returned COMPLETE."""
 
-    async def whole(self, most: int) -> bytes | None:
-        """The whole body, if it is at most `most` bytes long and all of it is here, or comes without a pause. None
-        otherwise: nothing was taken then, and `pour` brings what has arrived and what is still to come."""
+    async def whole(self, most: int) -> list[bytes] | None:
+        """The whole body in the pieces it came in, if it is at most `most` bytes long and all of it is here, or comes
+        without a pause. None otherwise: nothing was taken then, and `pour` brings what has arrived and what is still to
+        come."""
 
-    async def pour(self, sink: Sink, moved: Callable[[], None] | None = None) -> End:
+    async def pour(
+        self, sink: Sink, moved: Callable[[], None] | None = None, last: Callable[[], None] | None = None
+    ) -> End:
         """Hand everything to the sink until the body ends. On DISCONNECTED and STALLED, bytes that had arrived are
         handed over first; after `stop`, what was not yet handed over is dropped. Whatever `sink.write` raises
         comes out here, with no write under way any more. `moved` is called on the loop from time to time when the sink
-        has taken something. To be called once."""
+        has taken something. `last` may be called in the worker thread that has just handed over the last byte, to save
+        a hop between threads; what it raises comes out too. To be called once."""
 
     async def flush(self) -> None:
         """Have the sink take what has arrived: small pieces of a slow body are gathered for a while. Does nothing when

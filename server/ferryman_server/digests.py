@@ -8,7 +8,7 @@ Both vocabularies are understood: tus says `sha1`, `sha256`; RFC 9530 says `sha`
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from awscrt import checksums
@@ -40,6 +40,14 @@ class Crc64:
     def digest(self) -> bytes:
         """The value as eight bytes, big-endian."""
         return self.value.to_bytes(8, "big")
+
+
+def crc64(chunks: Iterable[bytes]) -> int:
+    """The CRC64/NVME of a whole content in pieces."""
+    running = Crc64()
+    for chunk in chunks:
+        running.update(memoryview(chunk))
+    return running.value
 
 
 class Crc32C:

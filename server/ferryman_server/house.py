@@ -12,9 +12,11 @@ from ferryman_server.concatenation import Assembler
 from ferryman_server.events import Events
 from ferryman_server.finishing import Finisher
 from ferryman_server.metrics import Metrics
+from ferryman_server.moving import Mover
 from ferryman_server.settling import Settler
 from ferryman_server.state.base import State
 from ferryman_server.storage.base import Store
+from ferryman_server.together import Together
 from ferryman_server.transfer import Pace
 
 
@@ -30,6 +32,8 @@ class House:
     finisher: Finisher
     assembler: Assembler
     settler: Settler
+    together: Together
+    mover: Mover
     guard: Guard
     limits: Limits
     pace: Pace

@@ -45,9 +45,18 @@ class Intake:
         self._held = b""
         self._most = 0
         self._due_at = 0
+        self._ahead = 0
         self._on_due: Callable[[], None] | None = None
         self._committed = record.upload.offset
+        self._closed = False
+        plain = content.length is not None and content.coding == "identity"
+        self._ends_at = record.upload.offset + content.length if plain and content.length is not None else None
         self._room = threading.Event()
+
+    @property
+    def offset(self) -> int:
+        """Where the next byte is stored."""
+        return self.mark.offset
 
     @property
     def reach(self) -> int:
@@ -56,15 +65,22 @@ class Intake:
 
     def keep_near(self, most: int, on_due: Callable[[], None]) -> None:
         """Never store more than `most` bytes (or one piece) beyond what is committed: a power cut costs no more.
-        `on_due` is called from the worker thread at half of that, so that a fast body seldom waits for its commit."""
-        self._most, self._on_due = most, on_due
+        `on_due` is called from the worker thread as much earlier as a commit takes, so that a fast body seldom waits
+        for it."""
+        self._most, self._on_due, self._ahead = most, on_due, most // 2
         self._due_at = self.mark.offset + most // 2
 
     def committed(self, offset: int) -> None:
-        """So far it is durable; called on the event loop. Of a body that has failed it may tell more than that: nothing
-        more is taken from it, and its thread must not wait for a commit that never comes."""
+        """So far it is durable; called on the event loop."""
         self._committed = max(offset, self._committed)
+        came_meanwhile = self.mark.offset - self._committed
+        self._ahead = min(self._most // 2, max(self._most // 8, 2 * came_meanwhile))
+        self._due_at = self._committed + self._most - self._ahead
         self._room.set()
+
+    def give_up(self) -> None:
+        """Nothing will be committed any more: let a thread go that waits for it."""
+        self.committed(self.mark.offset + self._most)
 
     def write(self, piece: memoryview) -> None:
         """Take one piece of the body. Raises what decoding, the room or the store refuse."""
@@ -81,6 +97,18 @@ class Intake:
         """The end of the body was seen: check that the coding ended too. Nothing to do for a body without one."""
         self._decoder.finish()
 
+    @property
+    def concluded(self) -> bool:
+        """Whether `conclude` has done all there was to do."""
+        return self._closed and not self._held
+
+    def conclude(self) -> None:
+        """The last byte was taken: make all durable and let go of the store's handle, unless a byte is held back.
+        Raises SyncFailed."""
+        if not self._held:
+            self.sync()
+            self.close()
+
     def sync(self, *, whole: bool = False) -> Mark:
         """Make what is stored durable; the mark is true from here on. Raises SyncFailed.
 
@@ -91,7 +119,7 @@ class Intake:
             self._put(memoryview(self._held))
             self._held = b""
         mark = self.mark
-        if self._writer is not None:
+        if self._writer is not None and not self._closed:
             self._writer.sync()
         return mark
 
@@ -103,6 +131,7 @@ class Intake:
     def close(self) -> None:
         """Let go of the store's handle."""
         if self._writer is not None:
+            self._closed = True
             self._writer.close()
 
     def cut(self, offset: int) -> None:
@@ -126,9 +155,14 @@ class Intake:
         self._writer.write(piece)
         self._crc.update(piece)
         self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
-        if self._on_due is not None and self.mark.offset >= self._due_at:
-            self._due_at = self.mark.offset + self._most // 2
+        if self._on_due is not None and self.mark.offset >= self._due_at and not self._ends_near:
+            self._due_at = self.mark.offset + self._most  # the commit that comes now sets it anew
             self._on_due()
+
+    @property
+    def _ends_near(self) -> bool:
+        """Whether the body ends before a commit is needed for the room's sake."""
+        return self._ends_at is not None and self._ends_at - self._committed <= self._most
 
     def _wait_for_room(self, size: int, on_due: Callable[[], None]) -> None:
         while self._committed < self.mark.offset and self.mark.offset + size - self._committed > self._most:

@@ -53,10 +53,12 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
         stack.callback(backends.store.close)
         previous, current = backends.previous_boot(), kernel_boot_id()
         await recover(house, same_boot=current is not None and previous == current)
+        stack.push_async_callback(house.mover.move)
         stack.push_async_callback(house.settler.close)
         stack.push_async_callback(house.assembler.close)
         background = [
             asyncio.create_task(house.settler.run()),
+            asyncio.create_task(house.mover.run()),
             asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
             asyncio.create_task(go_on_with_pending(house, uploads)),
         ]

@@ -34,7 +34,7 @@ EARLY: Final = 64 << 10  # bytes: the same before pouring has begun, so that wai
 SMALL: Final = 64 << 10  # bytes: chunks below this (on average) are joined before they are written
 TRICKLE: Final = 16 << 10  # bytes: less than this is worth waiting for more
 FLOW: Final = 64 << 10  # bytes gathered at once: the body comes faster than the loop hands it over
-PAUSE: Final = 0.05  # seconds in which the rest of a small body has to come for it to be had whole
+PAUSE: Final = 0.1  # seconds in which the rest of a small body has to come for it to be had whole
 
 
 @functools.cache
@@ -67,6 +67,7 @@ class Pouring:
         self._enough = 1  # bytes gathered that wake whoever waits for them
         self._waker: asyncio.Future[None] | None = None
         self._sink: Sink | None = None  # while it is poured
+        self._last: Callable[[], None] | None = None
         self._handing = asyncio.Lock()  # a hand-over is under way
         self._failure: BaseException | None = None  # what the sink raised at one that `pour` did not make
         self._flow: Pump | None = None  # reads the body now, in the place of the receiving side
@@ -88,25 +89,28 @@ class Pouring:
         """Trailer fields, names in lower case; there once `pour` returned COMPLETE."""
         return self._trailers
 
-    async def whole(self, most: int) -> bytes | None:
-        """A small body in one piece; the contract is :meth:`ferryman_server.body.Body.whole`."""
+    async def whole(self, most: int) -> list[bytes] | None:
+        """A body that is not large, all of it; the contract is :meth:`ferryman_server.body.Body.whole`."""
         if self._length is None or self._length > most or self._dropped:
             return None
         if self._end is None:
             self._open()
-            await self._gather(PAUSE)
+            await self._gather(PAUSE, self._length)
         if self._end is not End.COMPLETE or self._waiting != self._length or self._dropped:
             return None
-        data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-        self._received = len(data)
+        chunks = list(self._gathered)
+        self._received = self._waiting
         self._shut()
-        return data
+        return chunks
 
-    async def pour(self, sink: Sink, moved: Callable[[], None] | None = None) -> End:
+    async def pour(
+        self, sink: Sink, moved: Callable[[], None] | None = None, last: Callable[[], None] | None = None
+    ) -> End:
         """Hand everything to the sink until the body ends; the contract is :meth:`ferryman_server.body.Body.pour`."""
         if not self._dropped:
             self._open()
             self._sink = sink
+            self._last = last
         try:
             with pacing.pouring():
                 while await self._something():
@@ -126,6 +130,8 @@ class Pouring:
 
     async def flush(self) -> None:
         """Hand over what is gathered; the contract is :meth:`ferryman_server.body.Body.flush`."""
+        if self._flow is not None:
+            return  # a pump hands over what comes at once; to wait for the end of its run would help nobody
         async with self._handing:
             if self._sink is None or self._flow is not None or not self._gathered:
                 return
@@ -223,16 +229,16 @@ class Pouring:
             while not self._gathered and self._end is None and self._failure is None:
                 await self._woken(1)
             if self._end is None and self._waiting < TRICKLE and (patience := pacing.patience()):
-                await self._gather(patience)
+                await self._gather(patience, TRICKLE)
             if self._gathered or self._end is not None or self._failure is not None:
                 break  # else a flush has handed over everything meanwhile
         return bool(self._gathered) and self._failure is None
 
-    async def _gather(self, seconds: float) -> None:
-        """Wait until a TRICKLE has gathered, the body ends, or so many seconds are over."""
+    async def _gather(self, seconds: float, enough: int) -> None:
+        """Wait until enough bytes have gathered, the body ends, or so many seconds are over."""
         timer = self._loop.call_later(seconds, self._wake)
         try:
-            await self._woken(TRICKLE)
+            await self._woken(enough)
         finally:
             timer.cancel()
 
@@ -288,8 +294,15 @@ class Pouring:
             self._resume()
 
     def _run(self, sink: Sink, chunks: list[bytes], pump: Pump) -> Ebb:
-        self._deliver(sink, chunks)
-        return pump.run(functools.partial(self._put, sink), lambda: self._dropped or self._end is not None)
+        ebb = pump.run(
+            functools.partial(self._put, sink),
+            stopped=lambda: self._dropped or self._end is not None,
+            before=chunks,
+            offset=sink.offset,
+        )
+        if ebb is Ebb.DONE and self._last is not None and not self._dropped:
+            self._last()
+        return ebb
 
     def _count_flow(self, size: int, *, goes_on: bool) -> None:
         if size and self._pulse is not None:

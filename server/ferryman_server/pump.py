@@ -1,27 +1,32 @@
 """The pump: a thread that reads a long body straight from its socket, past the event loop.
 
 Theory of operation. While a pump runs the transport is paused, so nobody else reads the socket. Each round reads into a
-buffer that the thread keeps, until the buffer is full or the socket is dry, and hands it to the sink: two copies in all
-(kernel, buffer, page cache), no object a chunk, and the interpreter's lock is only held between system calls.
+buffer, until it is full or the socket is dry, and hands it to the sink: two copies in all (kernel, buffer, page cache),
+no object a chunk, and the interpreter's lock is only held between system calls. One thread a body: a second one that
+writes while the first reads was tried, and what waking each other costs eats up what it gains.
 
-- The socket stays non-blocking: its flags are shared with the event loop's own descriptor. Waiting is `poll`.
+- The socket stays non-blocking: its flags are shared with the event loop's own descriptor. Waiting is `poll`, and the
+  kernel is asked to wake us for no less than LOW_WATER bytes.
 - The descriptor is a duplicate: whatever happens to the connection meanwhile, its number is not given to another.
 - A flag is looked at before every read and every write, so a body that was stopped is left alone within 5 ms.
+- Pieces end at multiples of the buffer's size, where the body flows: the page cache then holds large pieces as one.
 - A run ends after a slice of time, so that more bodies than threads take turns, and as soon as the socket stays dry: a
   thread is for a body that flows; slow ones wait on the event loop, where waiting costs nothing.
 """
 
 import os
 import select
+import socket
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final
 
-BUFFER: Final = 512 << 10  # bytes: what a thread reads before it writes
-ENOUGH: Final = 64 << 10  # bytes: when the socket is dry, what is worth a write of its own
+from ferryman_server.buffers import SIZE, buffer, joined
+
+ENOUGH: Final = 256 << 10  # bytes: when the socket is dry, what is worth a write of its own
+LOW_WATER: Final = 256 << 10  # bytes worth a wake-up while many more are to come
 LEAST: Final = 256 << 10  # bytes still to come from which a pump is worth its start
 SLICE: Final = 0.1  # seconds a run lasts at most
 DRY: Final = 0.02  # seconds without a byte after which a run ends
@@ -44,18 +49,51 @@ class Pump:
     def __init__(self, descriptor: int, left: int) -> None:
         """Duplicate `descriptor`, a non-blocking stream socket. Raises OSError."""
         self.left = left
-        self._descriptor = os.dup(descriptor)
+        self._socket: socket.socket | None = socket.socket(fileno=os.dup(descriptor))
         self._poll = select.poll()
-        self._poll.register(self._descriptor, select.POLLIN)
+        self._poll.register(self._socket, select.POLLIN)
+        self._low_water = 1
 
-    def run(self, write: Callable[[memoryview], None], stopped: Callable[[], bool]) -> Ebb:
-        """Read and write for a while. What `write` raises comes out; the bytes it refused are read and gone."""
-        buffer = _buffer()
-        over = time.monotonic() + SLICE
+    def run(
+        self,
+        write: Callable[[memoryview], None],
+        stopped: Callable[[], bool],
+        before: Iterable[bytes] = (),
+        offset: int = 0,
+    ) -> Ebb:
+        """Read and write for a while, first what came `before`; the first byte belongs at `offset`. What `write` raises
+        comes out; the bytes it refused, and what was read meanwhile, are read and gone."""
+        try:
+            with buffer() as memory:
+                return self._run(memory, write, stopped, before, offset)
+        finally:
+            self._wake_for(1)
+
+    def close(self) -> None:
+        """Let go of the socket. Idempotent."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _run(
+        self,
+        memory: memoryview,
+        write: Callable[[memoryview], None],
+        stopped: Callable[[], bool],
+        before: Iterable[bytes],
+        offset: int,
+    ) -> Ebb:
+        over, had = time.monotonic() + SLICE, 0
+        for piece in joined(before, memory):
+            had = len(piece) % SIZE  # less than a buffer stays, and what is read goes behind it
+            if not had and not stopped():
+                write(piece)
+                offset += SIZE
         while not stopped():
-            filled, gone = self._fill(buffer, stopped)
+            most = min(SIZE - offset % SIZE, had + self.left)
+            filled, gone = self._fill(memory, had, max(most, had), stopped)
             if filled and not stopped():
-                write(buffer[:filled])
+                write(memory[:filled])
             if gone:
                 return Ebb.GONE
             if not self.left:
@@ -64,51 +102,39 @@ class Pump:
                 return Ebb.STOPPED if stopped() else Ebb.DRY
             if time.monotonic() > over:
                 return Ebb.TURN
+            offset, had = offset + filled, 0
         return Ebb.STOPPED
 
-    def close(self) -> None:
-        """Let go of the socket. Idempotent."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _fill(self, buffer: memoryview, stopped: Callable[[], bool]) -> tuple[int, bool]:
-        """Read until the buffer is full or the socket is dry: how many bytes, and whether the client is gone."""
-        most, filled, patience = min(len(buffer), self.left), 0, int(DRY * 1000 / LOOK)
+    def _fill(self, here: memoryview, filled: int, most: int, stopped: Callable[[], bool]) -> tuple[int, bool]:
+        """Read until `most` bytes are there or the socket is dry: how many are, and whether the client is gone."""
+        assert self._socket is not None
+        patience, dry = int(DRY * 1000 / LOOK), False
+        self._wake_for(LOW_WATER if self.left >= 2 * SIZE else 1)
         while filled < most and not stopped():
             try:
-                count = os.readv(self._descriptor, [buffer[filled:most]])
+                count = self._socket.recv_into(here[filled:most])
             except BlockingIOError:
-                if filled >= ENOUGH:
+                if filled >= ENOUGH or dry:
                     break
                 if not self._poll.poll(LOOK):
                     patience -= 1
-                    if filled or not patience:
-                        break
+                    dry = filled > 0 or not patience  # less than the low-water mark may be there all the same
                 continue
             except OSError:  # reset
                 return filled, True
             if not count:
                 return filled, True
-            filled += count
+            filled, dry = filled + count, False
             self.left -= count
         return filled, False
+
+    def _wake_for(self, size: int) -> None:
+        """Have `poll` answer when so many bytes are there, or the end is."""
+        if size != self._low_water and self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+            self._low_water = size
 
 
 def available() -> bool:
     """Whether this platform has what a pump needs."""
-    return hasattr(os, "readv") and hasattr(select, "poll") and sys.platform != "win32"
-
-
-class _Buffers(threading.local):
-    buffer: memoryview | None = None
-
-
-_buffers: Final = _Buffers()
-
-
-def _buffer() -> memoryview:
-    """This thread's buffer, made when it is first needed."""
-    if _buffers.buffer is None:
-        _buffers.buffer = memoryview(bytearray(BUFFER))
-    return _buffers.buffer
+    return hasattr(select, "poll") and hasattr(socket, "SO_RCVLOWAT") and sys.platform != "win32"

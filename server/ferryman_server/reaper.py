@@ -26,8 +26,8 @@ from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.transitions import advance
 from ferryman_server.events import Event, Events
 from ferryman_server.humane import human_size, printable
+from ferryman_server.moving import settle_quietly
 from ferryman_server.settings import Settings
-from ferryman_server.settling import settle_quietly
 from ferryman_server.state.base import Fenced, Record, State, StateFull
 from ferryman_server.storage.base import Settles, Store, StoreError, Stray
 from ferryman_server.threads import in_thread

@@ -45,6 +45,7 @@ class Receiver:
             )
             if upload.phase is Phase.COMPLETE:
                 house.events.publish(Event("complete", upload.id, record.updated_at, {"length": upload.offset}))
+                house.mover.move_later(upload.id, upload.offset)
             interim = x.dialect.progressed(upload)
             if interim is not None and upload.phase is Phase.RECEIVING:
                 x.inform(interim)
@@ -118,6 +119,8 @@ class Receiver:
 
 class _Nothing:
     """The sink of a body that must be empty."""
+
+    offset = 0
 
     def write(self, piece: memoryview) -> None:
         """Refuse the first byte."""

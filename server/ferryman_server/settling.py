@@ -1,4 +1,4 @@
-"""Small contents on their way from the database into the store, and finished files to the place where they belong.
+"""Small contents on their way from the database into the store.
 
 A small upload is complete with one commit: its content rides in its own row's transaction, as a redo record, and the
 store holds it in memory (:class:`ferryman_server.storage.base.KeepsSmall`). The settler has the store make files of
@@ -22,9 +22,10 @@ from typing import Final
 
 import structlog
 
+from ferryman_server.lull import lull
 from ferryman_server.pouring import uninterrupted
 from ferryman_server.state.base import State
-from ferryman_server.storage.base import KeepsSmall, Settles, Store, StoreError
+from ferryman_server.storage.base import KeepsSmall, Store
 from ferryman_server.threads import in_thread
 
 log = structlog.get_logger("ferryman.settling")
@@ -109,8 +110,7 @@ class Settler:
         """Write out what waits, until cancelled."""
         while True:
             await self._some.wait()
-            await self._gather()
-            self._some.clear()
+            await lull(self._some, quiet=QUIET, longest=GATHER, crowded=lambda: self._crowded)
             pause = FIRST_RETRY
             while not await self.settle():
                 await asyncio.sleep(pause)
@@ -150,14 +150,6 @@ class Settler:
         """Write out what waits, once `run` has ended. What cannot be is in the database, for the next start."""
         if self._waiting:
             await self.settle()
-
-    async def _gather(self) -> None:
-        """Wait until no more contents come, they have waited for long enough, or they are many."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GATHER):
-                while self._some.is_set() and not self._crowded:
-                    self._some.clear()
-                    await asyncio.sleep(QUIET)
 
     @property
     def _crowded(self) -> bool:
@@ -201,11 +193,3 @@ async def recall(state: State, store: Store) -> frozenset[str]:
     for upload_id, content in contents:
         store.keep(upload_id, content)
     return frozenset(upload_id for upload_id, _ in contents)
-
-
-def settle_quietly(store: Settles, upload_id: str, length: int) -> None:
-    """Move a complete upload's file to where it belongs; blocks. One that stays is read there; the reaper finds it."""
-    try:
-        store.settle(upload_id, length)
-    except StoreError as failure:
-        log.warning("a complete upload's file was not moved", upload_id=upload_id, error=str(failure))

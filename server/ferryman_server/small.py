@@ -1,17 +1,18 @@
-"""Small uploads that come whole in one request: received on the event loop, complete with one commit.
+"""Uploads that come whole in one request and are not large: received on the event loop, complete with one commit.
 
-The ordinary way of a body costs several hops between threads, two syncs and two commits, however few bytes it has. A
-body that is all there, is the whole upload and is small needs none of that: it is checked in memory, and its content
-rides in the transaction that makes its row `complete` (:mod:`ferryman_server.settling` makes the file). The promises
-are the same: nothing is told before it is durable, nothing of a refused body is stored.
+The ordinary way of a body costs several hops between threads, however few bytes it has. A body that is all there and is
+the whole upload is checked in memory instead, and then made durable together with others:
 
-Whatever does not fit (a coding, a pause in the body, too many contents waiting for their files) goes the ordinary way;
-nothing has been taken from the body then.
+- a small one rides in the transaction that makes its row `complete` (:mod:`ferryman_server.settling` makes the file);
+- a larger one is stored first, in one batch with those that came meanwhile (:mod:`ferryman_server.together`).
+
+The promises are the same: nothing is told before it is durable, nothing of a refused body is stored. Whatever does not
+fit (a coding, a pause in the body, no room in memory) goes the ordinary way; nothing has been taken from the body then.
 """
 
 import asyncio
-from dataclasses import replace
-from time import perf_counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ferryman_protocol.commands import Admission, Content
@@ -20,35 +21,49 @@ from ferryman_protocol.transitions import advance
 from ferryman_server.auth import Action, ask
 from ferryman_server.body import End
 from ferryman_server.claims import Claim
-from ferryman_server.completion import completed
-from ferryman_server.digests import Crc64, Verifier
+from ferryman_server.digests import Verifier
 from ferryman_server.events import Event
 from ferryman_server.finishing import digest_mismatch
 from ferryman_server.house import Exchange, House
+from ferryman_server.pouring import uninterrupted
 from ferryman_server.publishing import tell_finals
 from ferryman_server.receiving import check_digests
 from ferryman_server.refusals import Declined, problem_of
+from ferryman_server.small_ways import InAFile, InItsRow, Way
 from ferryman_server.state.base import Lease, Record
 
 MOST: Final = 16 << 10  # bytes of an upload that counts as small
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole upload in memory, and how it is made durable; room is reserved for it there."""
+
+    chunks: Sequence[bytes]
+    size: int  # bytes
+    way: Way
+
+    def release(self) -> None:
+        """It is refused."""
+        self.way.release(self.size)
+
+
 class Small:
-    """Takes small uploads in."""
+    """Takes such uploads in."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._looking: set[asyncio.Task[None]] = set()
+        self._in_its_row = InItsRow(house)
+        self._in_a_file = InAFile(house)
 
     async def body(
         self, record: Record, admission: Admission, content: Content, x: Exchange, claim: Claim | None = None
-    ) -> bytes | None:
-        """The request's body, if it is a whole small upload and all there; None: it goes the ordinary way. `create` or
-        `append` has to follow: room is reserved for it."""
+    ) -> Whole | None:
+        """The request's body, if it is a whole upload that is not large, and all there; None: it goes the ordinary way.
+        `create` or `append` has to follow: room is reserved for it."""
         length = content.length
         if (
             length is None
-            or length > MOST
             or record.upload.phase is not Phase.EMPTY
             or content.coding != "identity"
             or (admission.length is not None and admission.length != length)
@@ -57,137 +72,103 @@ class Small:
             or (content.checksum is not None and content.checksum.digest is None)
         ):
             return None
-        settler = self._house.settler
-        if not settler.takes and not await settler.room():
+        way: Way = self._in_its_row
+        if length > MOST:
+            if content.checksum is not None or content.digests is not None or record.repr_digests is not None:
+                return None  # hashing it would hold up the event loop
+            way = self._in_a_file
+        if not await way.reserve(length):
             return None
-        settler.reserve(length)
-        data = b"" if length == 0 else None
+        chunks: Sequence[bytes] | None = () if length == 0 else None
         try:
-            if data is None:
-                data = await self._whole(x, claim)
+            if chunks is None:
+                chunks = await _whole(length, x, claim)
         finally:
-            if data is None:
-                settler.release(length)
-        return data
+            if chunks is None:
+                way.release(length)
+        return None if chunks is None else Whole(chunks, length, way)
 
-    async def _whole(self, x: Exchange, claim: Claim | None) -> bytes | None:
-        if claim is None:
-            return await x.body.whole(MOST)
-        claim.on_superseded(lambda: x.body.stop(End.SUPERSEDED))
-        try:
-            return await x.body.whole(MOST)
-        finally:
-            claim.on_superseded(None)
-
-    async def create(self, record: Record, data: bytes, content: Content, x: Exchange) -> Record:
+    async def create(self, record: Record, whole: Whole, content: Content, x: Exchange) -> Record:
         """Make an upload that is complete at once. Raises Refused: then there is none."""
-        house = self._house
-        wrong = await self._checked(record, data, content, x)
+        wrong = await self._checked(record, whole, content, x)
         if wrong is not None:
-            house.settler.release(len(data))
+            whole.release()
             raise digest_mismatch(wrong)
-        done = self._completed(record, data)
-        await self._commit(done, data, None)
-        house.events.publish(Event("created", done.upload.id, done.created_at, {"length": done.upload.length}))
-        await self._tell(done)
-        return done
+        return await self._through(record, whole, None)
 
-    async def append(self, record: Record, lease: Lease, data: bytes, content: Content, x: Exchange) -> Record:
+    async def append(self, record: Record, lease: Lease, whole: Whole, content: Content, x: Exchange) -> Record:
         """Complete an upload that is empty. Raises Declined: it still is, or a wrong digest has made it FAILED."""
-        house = self._house
         try:
-            wrong = await self._checked(record, data, content, x)
+            wrong = await self._checked(record, whole, content, x)
             if wrong is not None:
-                house.settler.release(len(data))
+                whole.release()
                 finishing = replace(record, upload=advance(record.upload, Phase.FINISHING))
-                record = await house.finisher.fail(finishing, lease, wrong)
+                record = await self._house.finisher.fail(finishing, lease, wrong)
                 raise digest_mismatch(wrong)
-            done = self._completed(record, data)
-            await self._commit(done, data, lease)
+            return await self._through(record, whole, lease)
         except Exception as failure:
             foreseen = problem_of(failure)
             if foreseen is None:
                 raise
             raise Declined(foreseen, record.upload) from failure
-        await self._tell(done)
-        return done
 
-    async def _checked(self, record: Record, data: bytes, content: Content, x: Exchange) -> str | None:
+    async def _checked(self, record: Record, whole: Whole, content: Content, x: Exchange) -> str | None:
         """Hold everything against the body that can speak against it. Returns the first of the whole upload's digests
         that differs; raises Refused for the rest, and gives the room back then."""
         house = self._house
-        house.metrics.received_bytes.labels(x.dialect.name).inc(len(data))
+        house.metrics.received_bytes.labels(x.dialect.name).inc(whole.size)
         try:
-            _check(content, data, x)
-            wrong = _mismatch(record, data)
+            _check(content, whole.chunks, x)
+            wrong = _mismatch(record, whole.chunks)
             if wrong is None:
                 await ask(house.guard, x.caller, Action.FINISH, record.upload)
         except BaseException:
-            house.settler.release(len(data))
+            whole.release()
             raise
         return wrong
 
-    def _completed(self, record: Record, data: bytes) -> Record:
-        now = self._house.pace.clock()
-        running = Crc64()
-        running.update(memoryview(data))
-        expires_at = now + self._house.pace.upload_ttl if data else record.upload.expires_at
-        return completed(record, offset=len(data), crc64=running.value, expires_at=expires_at, now=now)
+    async def _through(self, record: Record, whole: Whole, lease: Lease | None) -> Record:
+        """Commit and tell. Whoever waits may be cancelled: what takes several steps comes to its end all the same."""
+        if whole.size <= MOST:
+            return await self._complete(record, whole, lease)
+        return await uninterrupted(asyncio.create_task(self._complete(record, whole, lease)))
 
-    async def _commit(self, done: Record, data: bytes, lease: Lease | None) -> None:
-        """Commit record and content together. Without a lease the upload is new."""
-        house, upload_id = self._house, done.upload.id
-        began = perf_counter()
-        house.settler.keep(upload_id, data)
-        try:
-            if lease is None:
-                await house.state.create(done, content=data)
-            else:
-                await house.state.save(done, lease, content=data)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._find_out(upload_id))
-            raise
-        except BaseException:
-            house.settler.let_go(upload_id)
-            raise
-        house.settler.committed(upload_id)
-        house.metrics.commit_seconds.observe(perf_counter() - began)
-        house.metrics.stored_bytes.inc(len(data))
-
-    def _find_out(self, upload_id: str) -> "asyncio.Task[None]":
-        """Whoever waited for a commit was cancelled; the commit is carried out all the same, or fails."""
-
-        async def look() -> None:
-            held = await self._house.state.lease(upload_id)  # reads behind that commit
-            if held is not None and held[0].upload.phase is Phase.COMPLETE:
-                self._house.settler.committed(upload_id)
-            else:
-                self._house.settler.let_go(upload_id)
-
-        task = asyncio.create_task(look())
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-        return task
-
-    async def _tell(self, done: Record) -> None:
+    async def _complete(self, record: Record, whole: Whole, lease: Lease | None) -> Record:
+        done = await whole.way.commit(record, whole.chunks, lease)
+        self._house.metrics.stored_bytes.inc(whole.size)
         events, upload, now = self._house.events, done.upload, done.updated_at
+        if lease is None:
+            events.publish(Event("created", upload.id, done.created_at, {"length": upload.length}))
         events.publish(Event("progress", upload.id, now, {"offset": upload.offset, "length": upload.length}))
         events.publish(Event("complete", upload.id, now, {"length": upload.offset}))
         await tell_finals(self._house, upload)
+        return done
 
 
-def _check(content: Content, data: bytes, x: Exchange) -> None:
+async def _whole(length: int, x: Exchange, claim: Claim | None) -> list[bytes] | None:
+    if claim is None:
+        return await x.body.whole(length)
+    claim.on_superseded(lambda: x.body.stop(End.SUPERSEDED))
+    try:
+        return await x.body.whole(length)
+    finally:
+        claim.on_superseded(None)
+
+
+def _check(content: Content, chunks: Sequence[bytes], x: Exchange) -> None:
     """Compare the body's own digests. Raises Refused."""
     verifier = Verifier.of(content.checksum, content.digests)
     if verifier is not None:
-        verifier.update(memoryview(data))
+        for chunk in chunks:
+            verifier.update(memoryview(chunk))
         check_digests(verifier, content, x.body)
 
 
-def _mismatch(record: Record, data: bytes) -> str | None:
+def _mismatch(record: Record, chunks: Sequence[bytes]) -> str | None:
     """The first of the whole upload's digests that differs."""
     verifier = Verifier.of(None, record.repr_digests)
     if verifier is None:
         return None
-    verifier.update(memoryview(data))
+    for chunk in chunks:
+        verifier.update(memoryview(chunk))
     return verifier.mismatch()

@@ -27,7 +27,6 @@ from ferryman_server.claims import Claim
 from ferryman_server.completion import completed
 from ferryman_server.intake import Intake, Mark
 from ferryman_server.metrics import Metrics
-from ferryman_server.settling import settle_quietly
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
 from ferryman_server.storage.base import Settles, Store, StoreError, StoreFull, SyncFailed
 from ferryman_server.threads import in_thread
@@ -37,7 +36,7 @@ from ferryman_server.threads import in_thread
 class Pace:
     """When a long transfer is checkpointed, and how long an upload lives after its last byte."""
 
-    checkpoint_size: int  # bytes
+    checkpoint_size: int | None  # bytes; None: however many
     checkpoint_interval: float  # seconds
     upload_ttl: float  # seconds
     clock: Callable[[], float]  # seconds since the epoch
@@ -123,7 +122,7 @@ class Transfer:
             self._failure = failure
             if self._body is not None:
                 self._body.stop(End.SHUTDOWN)
-            self._intake.committed(self._intake.mark.offset + self._pace.checkpoint_size)  # lets its thread go
+            self._intake.give_up()
 
     async def _forbid_adoption(self) -> None:
         if self.record.adoptable:
@@ -159,10 +158,11 @@ class Transfer:
         def due() -> None:
             loop.call_soon_threadsafe(self._fall_due)
 
-        self._intake.keep_near(self._pace.checkpoint_size, due)
+        if self._pace.checkpoint_size is not None:
+            self._intake.keep_near(self._pace.checkpoint_size, due)
         self._claim.checkpoint = self.checkpoint
         try:
-            return await self._poured(body, self._moved_on)
+            return await self._poured(body, self._moved_on, None if self._governed else self._intake.conclude)
         finally:
             self._claim.checkpoint = None
             self._over = True
@@ -170,9 +170,11 @@ class Transfer:
             if self._ticking is not None:
                 await self._ticking  # a commit under way ends properly, and what it committed is known here
 
-    async def _poured(self, body: Body, moved: Callable[[], None] | None = None) -> End:
+    async def _poured(
+        self, body: Body, moved: Callable[[], None] | None = None, last: Callable[[], None] | None = None
+    ) -> End:
         try:
-            end = await body.pour(self._intake, moved)
+            end = await body.pour(self._intake, moved, last)
         finally:
             self._claim.on_superseded(None)
         if self._failure is not None:
@@ -222,15 +224,8 @@ class Transfer:
     async def _close(self) -> None:
         async with self._committing:  # an observer's checkpoint may still be syncing
             self._over = True
-            if self._intake.opened:
-                await in_thread(self._let_go)
-
-    def _let_go(self) -> None:
-        """Close the store's handle, in a worker thread, and move what is complete to where it belongs."""
-        self._intake.close()
-        upload = self.record.upload
-        if self._settles is not None and upload.phase is Phase.COMPLETE:
-            settle_quietly(self._settles, upload.id, upload.offset)
+            if self._intake.opened and not self._intake.concluded:
+                await in_thread(self._intake.close)
 
     async def _commit_mark(self, *, whole: bool = False) -> None:
         """Sync and commit what is stored. A cancelled caller leaves it running to its end: nothing is half known."""
@@ -239,7 +234,9 @@ class Transfer:
     async def _commit(self, whole: bool) -> None:
         async with self._committing:
             reach = self._intake.reach if whole else self._intake.mark.offset
-            if reach > self.record.upload.offset:
+            if self._intake.concluded:
+                mark = self._intake.mark
+            elif reach > self.record.upload.offset:
                 with self._metrics.sync_seconds.time():
                     mark = await in_thread(self._intake.sync, whole=whole)
             else:

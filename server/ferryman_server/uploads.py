@@ -74,11 +74,11 @@ class Uploads:
         if command.concat is Concat.FINAL or not carries or waits:
             return None
         content = command.content or Content(length=0)
-        data = await self._small.body(record, admission, content, x)
-        if data is None:
+        whole = await self._small.body(record, admission, content, x)
+        if whole is None:
             return None
         request_log.bind_upload(record.upload.id)
-        done = await self._small.create(record, data, content, x)
+        done = await self._small.create(record, whole, content, x)
         self._announce(done, x)
         return done
 
@@ -199,9 +199,9 @@ class Uploads:
             await self._receiver.receive_nothing(record, admission, command.content, x)
             return record
         digested = _with_digests(record, command)
-        data = await self._small.body(record, admission, command.content, x, claim)
-        if data is not None:
-            return await self._small.append(digested, lease, data, command.content, x)
+        whole = await self._small.body(digested, admission, command.content, x, claim)
+        if whole is not None:
+            return await self._small.append(digested, lease, whole, command.content, x)
         if digested is not record:
             await house.state.save(digested, lease)  # before a byte: a start after a crash may complete it
         return await self._receiver.receive(digested, lease, claim, admission, command.content, x)

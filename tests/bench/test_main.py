@@ -82,7 +82,7 @@ def test_list_names_scenarios_and_servers() -> None:
     [
         (["--scenarios", "x"], "no scenario is called x; there are: one-patch,"),
         (["--servers", "x"], "no server is called x; there are: ferryman,"),
-        (["--publish", "--quick"], "--publish is for a whole run"),
+        (["--publish", "--quick"], "--publish is for all servers and 5 rounds or more"),
         (["--mib", "17"], "--mib is a multiple of 16"),
         (["--rounds", "0"], "--rounds"),
         (["--dir", "/no/such/folder"], "/no/such/folder is no folder"),

@@ -24,7 +24,9 @@ SAMPLE: Final = 6  # finished uploads that are downloaded again after each start
 GONE: Final = 40  # deleted uploads that are asked for again
 SPARE: Final = 24  # descriptors that an idle server may have open beyond those of its start: the database's, a pool's
 DAY: Final = 86_400  # seconds
-_OWN: Final = re.compile(r"(uploads|files)/([a-z2-7]{2})/\2[a-z2-7]{24}|state\.db(-wal|-shm)?|\w+\.toml|lock|\w+\.lock")
+_OWN: Final = re.compile(
+    r"uploads/[a-z2-7]{26}|files/([a-z2-7]{2})/\1[a-z2-7]{24}|state\.db(-wal|-shm)?|\w+\.toml|lock|\w+\.lock"
+)
 _KEPT_LINES: Final = 300
 
 
@@ -192,4 +194,4 @@ def _rows(data: Path) -> dict[str, str]:
 
 
 def _files(data: Path, folder: str) -> set[str]:
-    return {file.name for file in (data / folder).glob("*/*")}
+    return {file.name for file in (data / folder).rglob("*") if file.is_file()}

@@ -28,10 +28,10 @@ from tests.support.uploading import (
     assert_whole,
     content,
     create,
+    finished_bytes,
     inspect,
     observed,
     offset_of,
-    published,
     stored,
 )
 
@@ -90,7 +90,7 @@ def test_a_patch_stores_what_its_coding_stands_for(server: Server, coding: str, 
     path = begun(server, TEXT)
     answer = patch(server, path, START, coding, in_parts(coding, TEXT[START:], number))
     assert (answer.status, answer.headers["upload-offset"]) == (204, str(len(TEXT)))
-    assert published(server.data, path).read_bytes() == TEXT
+    assert finished_bytes(server.data, path) == TEXT
 
 
 @pytest.mark.parametrize("coding", CODINGS)
@@ -378,7 +378,7 @@ def test_an_ietf_upload_counts_stores_and_serves_coded_bytes(server: Server, cod
     assert (answer.headers["upload-offset"], answer.headers["upload-length"]) == ("2001", str(len(coded)))
     finished = append(server, "rufh", path, 2001, coded[2001:], f"Content-Encoding: {coding}")
     assert finished.status == 201
-    assert published(server.data, path).read_bytes() == coded
+    assert finished_bytes(server.data, path) == coded
     download = httpx.get(server.url + path)
     assert (download.headers["content-encoding"], download.headers["content-length"]) == (coding, str(len(coded)))
     assert download.content == TEXT

@@ -187,7 +187,9 @@ def test_a_creation_whose_sync_fails_leaves_nothing_behind(server: InProcess, di
     with RawClient(server.port) as client:
         client.send(create_head("tus", *fields, length=len(WHOLE)), WHOLE)
         assert_unavailable(client.responses()[-1])
-    assert [file for folder in ("uploads", "files") for file in (server.data / folder).glob("*/*")] == []
+    assert [
+        file for folder in ("uploads", "files") for file in (server.data / folder).rglob("*") if file.is_file()
+    ] == []
     connection = sqlite3.connect(f"file:{server.data / 'state.db'}?mode=ro", uri=True)
     assert connection.execute("SELECT count(*) FROM uploads").fetchone() == (0,)
     connection.close()

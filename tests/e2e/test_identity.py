@@ -76,7 +76,7 @@ def files(data: Path) -> dict[str, int]:
     return {
         str(file.relative_to(data)): file.stat().st_size
         for folder in ("uploads", "files")
-        for file in (data / folder).glob("*/*")
+        for file in (data / folder).rglob("*")
     }
 
 

@@ -74,7 +74,7 @@ def rows(data: Path) -> dict[str, str]:
 
 def files(data: Path, folder: str) -> set[str]:
     """The ids of the files in one of the store's two trees."""
-    return {file.name for file in (data / folder).glob("*/*")}
+    return {file.name for file in (data / folder).rglob("*") if file.is_file()}
 
 
 def clear_away(data: Path) -> None:

@@ -34,6 +34,7 @@ from tests.support.uploading import (
     assert_whole,
     content,
     create,
+    finished_bytes,
     inspect,
     offset_of,
     published,
@@ -297,7 +298,7 @@ def test_coded_body(server: Server) -> None:
     coded = gzip.compress(WHOLE)
     answer = ask(server, "PATCH", path, TUS, STREAM, OFFSET_0, "Content-Encoding: gzip", body=coded)
     assert (answer.status, answer.headers["upload-offset"]) == (204, str(len(WHOLE)))
-    assert published(server.data, path).read_bytes() == WHOLE
+    assert finished_bytes(server.data, path) == WHOLE
 
 
 def test_method_override(server: Server) -> None:

@@ -67,7 +67,7 @@ def phases(path: Path) -> dict[str, Phase]:
 
 def files(path: Path) -> set[str]:
     """The names of all upload files."""
-    return {file.name for root in ("uploads", "files") for file in (path / root).glob("*/*")}
+    return {file.name for root in ("uploads/*", "files/*/*") for file in path.glob(root)}
 
 
 def test_ls_lists_the_newest_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +197,7 @@ def test_gc_makes_the_files_that_a_crash_left_in_the_database(tmp_path: Path) ->
         (published,) = (tmp_path / "data" / "files").glob("*/*")
         assert published.read_bytes() == DATA
         assert main(["gc"]) == 0
-    assert list((tmp_path / "data" / "uploads").glob("*/*")) == []
+    assert list((tmp_path / "data" / "uploads").iterdir()) == []
 
 
 def test_gc_beside_a_server_may_only_look(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -357,7 +357,7 @@ async def test_a_request_that_is_not_allowed_disturbs_no_transfer(core: Core, fo
 async def test_a_disk_that_is_full_at_the_last_byte_keeps_the_others(tmp_path: Path) -> None:
     """The byte held back is a write like any other."""
     store = MemoryStore(capacity=LENGTH - 1)
-    async with running(Disk(tmp_path, store)) as core:
+    async with running(Disk(tmp_path, store), quick=False) as core:
         upload_id = await core.created(LENGTH)
         with pytest.raises(Declined) as refused:
             await core.append(upload_id, 0, Feed(WHOLE))

@@ -112,6 +112,7 @@ class Scene:
             upload_id = await core.created(len(SMALL), feed=Feed(SMALL))
             self.told[upload_id] = self.sent[upload_id] = SMALL
         assert await core.house.settler.settle()
+        await core.house.mover.move()
         small, large, *_ = self.told
         for upload_id in (small, large):
             self.going.add(upload_id)

@@ -140,10 +140,12 @@ async def test_a_publication_that_fails_is_repeated_by_whoever_comes_next(tmp_pa
     disk.store.open()
     async with running(disk, quick=False) as core:
         uploads = [await core.created(len(WHOLE)) for _ in range(3)]
+        for upload in uploads:
+            await core.append(upload, 0, Feed(WHOLE[:1]))
         syncs.failing_folders = "/files"
         for upload in uploads:
             with pytest.raises(Declined) as declined:
-                await core.append(upload, 0, Feed(WHOLE))
+                await core.append(upload, 1, Feed(WHOLE[1:]))
             assert declined.value.problem.kind.status == 503
             assert await core.phase(upload) is Phase.FINISHING
         with pytest.raises(StoreError):

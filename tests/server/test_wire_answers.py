@@ -282,6 +282,8 @@ def test_interim_answers_are_not_sent_to_a_client_that_has_left(server: Serving)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         class Nothing:
+            offset = 0
+
             def write(self, piece: memoryview) -> None:
                 pass
 

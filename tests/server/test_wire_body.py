@@ -231,6 +231,8 @@ def test_what_a_sink_raises_comes_out_and_the_answer_can_be_read(server: Serving
     """A full disk in the middle of a long body: the sender reads the answer although it goes on sending."""
 
     class Full:
+        offset = 0
+
         def write(self, piece: memoryview) -> None:
             raise OSError("no room")
 
@@ -251,6 +253,8 @@ def test_a_cancelled_pour_waits_for_the_write_under_way(server: Serving, pourer:
     events: list[str] = []
 
     class Slow:
+        offset = 0
+
         def __init__(self) -> None:
             self.loop = asyncio.get_running_loop()
             self.begun = asyncio.Event()

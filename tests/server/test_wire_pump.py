@@ -42,11 +42,11 @@ class Counting(pump.Pump):
 
     drawn = 0
 
-    def run(self, *args: object) -> pump.Ebb:
+    def run(self, *args: object, **kwargs: object) -> pump.Ebb:
         """Run and count."""
         before = self.left
         try:
-            return super().run(*args)  # type: ignore[arg-type]
+            return super().run(*args, **kwargs)  # type: ignore[arg-type]
         finally:
             Counting.drawn += before - self.left
 
@@ -114,6 +114,8 @@ def test_a_pumped_body_can_be_stopped(server: Serving) -> None:
     taken: list[int] = []
 
     class Counter:
+        offset = 0
+
         def write(self, piece: memoryview) -> None:
             taken.append(len(piece))
 
@@ -140,6 +142,8 @@ def test_a_sink_that_refuses_ends_the_pumping(server: Serving) -> None:
     """Its exception comes out of `pour`, and the connection ends after the answer."""
 
     class Full:
+        offset = 0
+
         def __init__(self) -> None:
             self.room = 1 << 20
 

@@ -59,11 +59,11 @@ class MortalStore(Mortal):
         self.__getattr__("concatenate")(*args)
 
 
-QUICK: Final = ("settle", "keep", "let_go", "write_out")  # what makes an upload complete with one commit
+QUICK: Final = ("settle", "keep", "let_go", "write_out", "take")  # what makes an upload complete with one commit
 
 
 class QuickStore(MortalStore):
-    """One that settles and keeps small contents, if the store inside does."""
+    """One that settles, keeps small contents and takes many, if the store inside does."""
 
     def settle(self, *args: Any) -> None:
         """Make it a store that Settles."""
@@ -80,6 +80,10 @@ class QuickStore(MortalStore):
     def write_out(self, *args: Any) -> Any:
         """See `keep`."""
         return self.__getattr__("write_out")(*args)
+
+    def take(self, *args: Any) -> Any:
+        """Make it a store that TakesTogether."""
+        return self.__getattr__("take")(*args)
 
 
 class PublishingStore(MortalStore):
@@ -177,6 +181,7 @@ class Core:
         """End well."""
         await self.house.assembler.close()
         await self.house.settler.close()
+        await self.house.mover.move()
         await self._sqlite.close()
 
     async def die(self) -> None:

@@ -17,6 +17,8 @@ from tests.support.serving import answer
 class Recorder:
     """A sink that keeps what it is given. A write waits until `go` is set."""
 
+    offset = 0
+
     go: threading.Event
     pieces: list[bytes] = field(default_factory=list)
 

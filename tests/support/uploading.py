@@ -127,13 +127,19 @@ def id_of(path: str) -> str:
 def receiving(data: Path, path: str) -> Path:
     """The file of an upload that is being received."""
     upload_id = id_of(path)
-    return data / "uploads" / upload_id[:2] / upload_id
+    return data / "uploads" / upload_id
 
 
 def published(data: Path, path: str) -> Path:
     """The file of an upload that is complete."""
     upload_id = id_of(path)
     return data / "files" / upload_id[:2] / upload_id
+
+
+def finished_bytes(data: Path, path: str) -> bytes:
+    """What lies on the disk of an upload that is complete, once it was moved to its place."""
+    eventually(lambda: published(data, path).exists())
+    return published(data, path).read_bytes()
 
 
 def stored(data: Path, path: str) -> int:

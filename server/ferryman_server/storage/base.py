@@ -133,6 +133,19 @@ class Settles(Protocol):
 
 
 @runtime_checkable
+class TakesTogether(Protocol):
+    """Stores that receive many whole contents at once for less than each by itself."""
+
+    def take(self, contents: Sequence[tuple[str, Sequence[bytes]]]) -> Sequence[StoreError | None]:
+        """Receive whole contents in pieces, each as all of its upload's unpublished data, durable at return; what an
+        earlier request left of these uploads is overwritten.
+
+        One outcome each, in order: None, or why it is not there; nothing of that one is to be found then. The others
+        are not touched by it. May run beside itself with other uploads.
+        """
+
+
+@runtime_checkable
 class KeepsSmall(Protocol):
     """Stores that hold small contents in memory until many of them are made durable together.
 
@@ -170,6 +183,7 @@ __all__: Sequence[str] = [
     "StoreFull",
     "Stray",
     "SyncFailed",
+    "TakesTogether",
     "Writer",
     "read_all",
 ]

@@ -5,7 +5,7 @@ told; `"os"` never syncs: bytes survive a killed process, not a power cut.
 
 Permissions: everything below the folder belongs to the server's user (files 0600, folders 0700).
 
-Mechanism: `uploads/<first 2 characters>/<id>` while receiving, `files/<2>/<id>` when published; a rename moves one to
+Mechanism: `uploads/<id>` while receiving, `files/<first 2 characters>/<id>` when published; a rename moves one to
 the other, at leisure: a finished upload is found in either place (:mod:`local_folders` says how that survives a power
 cut). What has to be synced for a file to be there after one: the file, its folder (the entry), and the folder's parent
 when the folder was new. The store remembers which entries and folders *it* has synced; those that it found, perhaps
@@ -31,6 +31,7 @@ from ferryman_server.storage.local_files import LocalWriter
 from ferryman_server.storage.local_folders import Folders
 from ferryman_server.storage.local_kept import Kept
 from ferryman_server.storage.local_reading import open_first, pieces, strays_in
+from ferryman_server.storage.local_together import take
 from ferryman_server.storage.syscalls import (
     PIECE,
     Sync,
@@ -42,6 +43,8 @@ from ferryman_server.storage.syscalls import (
 )
 
 Durability: TypeAlias = Literal["disk", "os"]
+
+CACHED: Final = 16 << 20  # bytes of an upload's end that stay in the page cache where nothing is synced
 
 _ID: Final = re.compile(ID_PATTERN)
 
@@ -70,7 +73,7 @@ class LocalStore:
         self._own_syncs = sync, sync_entries  # without its store.toml a folder cannot be used again: always durable
         self._sync = sync if self._durable else _leave_to_the_kernel
         self._sync_entries = sync_entries if self._durable else _leave_to_the_kernel
-        self._write_back = write_back_call() if self._durable else None
+        self._write_back = write_back_call()
         self._store_id: str | None = None
         self._entered: set[str] = set()  # receiving uploads whose folder entry this process has made durable
         self._clean: set[str] = set()  # receiving uploads without a writer, of whose file nothing is volatile
@@ -84,6 +87,8 @@ class LocalStore:
         for folder in (self._uploads, self._files):
             prepare_folder(Path(folder), sync_entries)
         self._store_id = read_or_make_store_id(self._data, sync=sync, sync_entries=sync_entries)
+        with translating(f"sync the folders in {self._files}"):
+            self._folders.open()
         if self._sync is sync_data and self._kept.sync_all is None and tells_failures(self._data):
             self._kept.sync_all = sync_filesystem
 
@@ -121,7 +126,13 @@ class LocalStore:
             sync_entry=sync_entry,
             on_clean_close=partial(self._clean.add, upload_id),
             write_back=self._write_back,
+            cached=0 if self._durable else CACHED,
+            lazy=not self._durable,
         )
+
+    def take(self, contents: Sequence[tuple[str, Sequence[bytes]]]) -> list[StoreError | None]:
+        """Make whole files; the disk begins with all of them before the first is waited for."""
+        return take(self.writer, self._enter, contents)
 
     def tail(self, upload_id: str, offset: int) -> int:
         """The size of the unpublished file in bytes, or -1 when there is none; `offset` does not matter here."""
@@ -200,11 +211,11 @@ class LocalStore:
 
     def strays(self) -> Iterator[Stray]:
         """Walk both trees. What is not named like an upload, or not a regular file, is none of ours and left out."""
-        for root, published in ((self._uploads, False), (self._files, True)):
-            with translating(f"list {root}"), os.scandir(root) as entries:
-                folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-            for folder in folders:
-                yield from strays_in(root, folder, published)
+        yield from strays_in(self._uploads, "", published=False)
+        with translating(f"list {self._files}"), os.scandir(self._files) as entries:
+            folders = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        for folder in folders:
+            yield from strays_in(f"{self._files}/{folder}", folder, published=True)
 
     def free_bytes(self) -> int | None:
         """What the file system lets this user still write, in bytes."""
@@ -238,19 +249,11 @@ class LocalStore:
             except FileNotFoundError:
                 raise StoreError(f"{path} is missing, but {offset} bytes of it were acknowledged") from None
         try:
-            opened = self._make_file(path)
+            opened = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
             return open_regular(path, os.O_WRONLY)
         self._entered.discard(upload_id)
         return opened
-
-    def _make_file(self, path: str) -> tuple[int, int]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        try:
-            return open_regular(path, flags)
-        except FileNotFoundError:
-            self._folders.make(os.path.dirname(path))
-            return open_regular(path, flags)
 
     def _discard_published(self, upload_id: str) -> None:
         path = self._folders.file(upload_id)
@@ -263,8 +266,16 @@ class LocalStore:
         self._clean.discard(upload_id)
 
     def _make_entry_durable(self, upload_id: str) -> None:
-        self._folders.enter(upload_id[:2])
-        self._entered.add(upload_id)
+        if upload_id not in self._entered:
+            self._folders.enter()
+            self._entered.add(upload_id)
+
+    def _enter(self, ids: Sequence[str]) -> None:
+        new = set(ids) - self._entered
+        if new and self._durable:
+            with suppress(OSError):  # each sync tries it again, and says so
+                self._folders.enter()
+                self._entered |= new
 
     def _move(self, upload_id: str, source: str, length: int) -> None:
         if upload_id not in self._clean or size_of(source) != length:

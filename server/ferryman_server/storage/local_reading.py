@@ -38,15 +38,15 @@ def open_first(paths: list[str]) -> tuple[str, int, int]:
     raise StoreError(f"{paths[0]} is missing")
 
 
-def strays_in(root: str, folder: str, published: bool) -> Iterator[Stray]:
-    """The uploads in one folder of a tree. Raises StoreError."""
-    with translating(f"list {root}/{folder}"), os.scandir(f"{root}/{folder}") as entries:
-        found = [_stray(entry, published) for entry in entries if _is_upload(entry, folder)]
+def strays_in(folder: str, prefix: str, *, published: bool) -> Iterator[Stray]:
+    """The uploads in one folder, whose ids begin with `prefix`. Raises StoreError."""
+    with translating(f"list {folder}"), os.scandir(folder) as entries:
+        found = [_stray(entry, published) for entry in entries if _is_upload(entry, prefix)]
     yield from (stray for stray in found if stray is not None)
 
 
-def _is_upload(entry: os.DirEntry[str], folder: str) -> bool:
-    named = entry.name[:2] == folder and _ID.fullmatch(entry.name) is not None
+def _is_upload(entry: os.DirEntry[str], prefix: str) -> bool:
+    named = entry.name.startswith(prefix) and _ID.fullmatch(entry.name) is not None
     return named and entry.is_file(follow_symlinks=False)
 
 

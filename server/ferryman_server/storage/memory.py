@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,6 +98,10 @@ class MemoryStore:
                 )
             _cut(data, offset)
             return MemoryWriter(self, data, upload_id)
+
+    def take(self, contents: Sequence[tuple[str, Sequence[bytes]]]) -> list[StoreError | None]:
+        """Receive whole contents, each durable at return."""
+        return [self._take(upload_id, chunks) for upload_id, chunks in contents]
 
     def tail(self, upload_id: str, offset: int) -> int:
         """The size of the unpublished bytes, or -1 when there are none; `offset` does not matter here."""
@@ -208,6 +213,15 @@ class MemoryStore:
             writer.write(memoryview(bytes(source)))
             writer.sync()
             writer.close()
+
+    def _take(self, upload_id: str, chunks: Sequence[bytes]) -> StoreError | None:
+        try:
+            with closing(self.writer(upload_id, 0)) as writer:
+                writer.write(memoryview(b"".join(chunks)))
+                writer.sync()
+        except StoreError as error:
+            return error
+        return None
 
     def _write_out(self, upload_id: str, content: bytes) -> bool:
         self._files.pop(upload_id, None)  # whatever an earlier attempt left is overwritten

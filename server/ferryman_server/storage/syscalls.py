@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, TypeAlias
 
 from ferryman_server.storage.base import StoreError, StoreFull
@@ -130,6 +130,15 @@ def _copied_by_kernel(source: int, target: int, length: int, offset: int, copy: 
         if error.errno not in _CANNOT_COPY:
             raise
     return done
+
+
+def _drop_cached(descriptor: int, offset: int, length: int) -> None:
+    with suppress(OSError):  # a hint
+        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+
+
+# Takes what is on the disk already out of the page cache: descriptor, offset, length.
+drop_cached: Final[WriteBack | None] = _drop_cached if hasattr(os, "posix_fadvise") else None
 
 
 def write_back_call() -> WriteBack | None:

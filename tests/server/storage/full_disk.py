@@ -91,7 +91,7 @@ def main(way: str, data: Path) -> None:
     store = LocalStore(data)
     store.open()
     make_room = (limit_file_size if way == "file-size-limit" else fill_with_another)(store, data)
-    offset = fill(store, data / "uploads" / UPLOAD[:2] / UPLOAD)
+    offset = fill(store, data / "uploads" / UPLOAD)
     size = 2 * LIMIT if way == "file-size-limit" else len(PIECE)
     keep(store, data, size)
     make_room()

@@ -18,6 +18,7 @@ from ferryman_server.storage.testing_machine import StoreMachine
 from ferryman_server.storage.testing_rig import ONE, OTHER, THIRD, Rig, publish, put, received
 from ferryman_server.storage.testing_settling import SettlingTests
 from ferryman_server.storage.testing_small import SmallTests
+from ferryman_server.storage.testing_together import TogetherTests
 from tests.server.storage import full_disk
 from tests.server.storage.local_rig import LocalRig
 
@@ -52,7 +53,7 @@ def store(tmp_path: Path) -> LocalStore:
     return made
 
 
-class TestLocalStore(StoreTests, SettlingTests, SmallTests):
+class TestLocalStore(StoreTests, SettlingTests, SmallTests, TogetherTests):
     """The inherited suites."""
 
     def make_rig(self) -> Rig:
@@ -81,12 +82,12 @@ def test_it_concatenates(store: LocalStore) -> None:
 
 
 def test_files_lie_where_the_layout_says(store: LocalStore, tmp_path: Path) -> None:
-    """`uploads/<2>/<id>` while receiving, `files/<2>/<id>` when published."""
+    """`uploads/<id>` while receiving, `files/<2>/<id>` when published."""
     put(store, ONE, b"bytes")
-    assert (tmp_path / "data" / "uploads" / ONE[:2] / ONE).read_bytes() == b"bytes"
+    assert (tmp_path / "data" / "uploads" / ONE).read_bytes() == b"bytes"
     store.publish(ONE, 5)
     assert (tmp_path / "data" / "files" / ONE[:2] / ONE).read_bytes() == b"bytes"
-    assert not (tmp_path / "data" / "uploads" / ONE[:2] / ONE).exists()
+    assert not (tmp_path / "data" / "uploads" / ONE).exists()
 
 
 def test_files_are_private(store: LocalStore, tmp_path: Path) -> None:
@@ -111,28 +112,25 @@ def test_descriptors_stay_with_the_process(store: LocalStore) -> None:
 
 
 def test_the_folder_is_synced_before_the_first_offset_is_told(rig: LocalRig) -> None:
-    """A new upload's first sync: its bytes, its folder's entry, its folder; later syncs: its bytes alone."""
+    """A new upload's first sync: its bytes, its folder; later syncs: its bytes alone."""
     rig.disk.log.clear()
     with closing(rig.store.writer(ONE, 0)) as writer:
         writer.write(memoryview(b"1"))
         assert rig.disk.log == []
         writer.sync()
-        path = f"data/uploads/{ONE[:2]}/{ONE}"
-        assert rig.disk.log == [path, f"data/uploads/{ONE[:2]}", "data/uploads"]
+        path = f"data/uploads/{ONE}"
+        assert rig.disk.log == [path, "data/uploads"]
         writer.write(memoryview(b"2"))
         writer.sync()
-        assert rig.disk.log[3:] == [path]
+        assert rig.disk.log[2:] == [path]
 
 
-def test_a_known_folder_is_not_synced_into_its_parent_again(rig: LocalRig) -> None:
-    """The second upload of a folder costs one folder sync, a second request of an upload none."""
-    put(rig.store, ONE, b"1")
-    rig.disk.log.clear()
+def test_a_known_entry_is_not_synced_again(rig: LocalRig) -> None:
+    """A second request of an upload costs no folder sync."""
     put(rig.store, OTHER, b"1")
-    assert rig.disk.log == [f"data/uploads/{OTHER[:2]}/{OTHER}", f"data/uploads/{OTHER[:2]}"]
     rig.disk.log.clear()
     put(rig.store, OTHER, b"2", offset=1)
-    assert rig.disk.log == [f"data/uploads/{OTHER[:2]}/{OTHER}"]
+    assert rig.disk.log == [f"data/uploads/{OTHER}"]
 
 
 def test_nothing_new_is_nothing_to_sync(rig: LocalRig) -> None:
@@ -148,7 +146,7 @@ def test_nothing_new_is_nothing_to_sync(rig: LocalRig) -> None:
 def test_a_file_made_anew_is_made_durable_anew(rig: LocalRig) -> None:
     """When somebody removed a file behind the store's back, its successor's folder entry is synced like a new one's."""
     put(rig.store, ONE, b"first")
-    (rig.data / "uploads" / ONE[:2] / ONE).unlink()
+    (rig.data / "uploads" / ONE).unlink()
     put(rig.store, ONE, b"second")
     rig.power_cut()
     assert received(rig.store, ONE, 6) == b"second"
@@ -159,7 +157,7 @@ def test_publishing_syncs_both_folders(rig: LocalRig) -> None:
     put(rig.store, ONE, b"1")
     rig.disk.log.clear()
     rig.store.publish(ONE, 1)
-    assert rig.disk.log == [f"data/files/{ONE[:2]}", "data/files", f"data/uploads/{ONE[:2]}"]
+    assert rig.disk.log == [f"data/files/{ONE[:2]}", "data/files", "data/uploads"]
 
 
 def test_a_cut_is_durable_before_publishing(rig: LocalRig) -> None:
@@ -179,7 +177,7 @@ def test_publishing_is_repeatable_at_every_crash_point(rig: LocalRig, crash: str
     """
     publish(rig.store, OTHER, b"makes the folders durable")
     put(rig.store, ONE, b"bytes")
-    os.rename(rig.data / "uploads" / ONE[:2] / ONE, rig.data / "files" / ONE[:2] / ONE)
+    os.rename(rig.data / "uploads" / ONE, rig.data / "files" / ONE[:2] / ONE)
     if crash == "a power cut after the first folder's sync":
         descriptor = os.open(rig.data / "files" / ONE[:2], os.O_RDONLY)
         rig.disk.sync_folder(descriptor)
@@ -292,9 +290,9 @@ def test_a_symbolic_link_in_a_files_place_is_refused(store: LocalStore, tmp_path
     """Nothing is written to, read from or published by way of a link, and its target stays as it is."""
     outside = tmp_path / "outside"
     outside.write_bytes(b"precious")
-    for root in ("uploads", "files"):
-        (tmp_path / "data" / root / ONE[:2]).mkdir()
-        (tmp_path / "data" / root / ONE[:2] / ONE).symlink_to(outside)
+    (tmp_path / "data" / "files" / ONE[:2]).mkdir()
+    for folder in ("uploads", f"files/{ONE[:2]}"):
+        (tmp_path / "data" / folder / ONE).symlink_to(outside)
     for offset in (0, 4):
         with pytest.raises(StoreError):
             store.writer(ONE, offset)
@@ -312,8 +310,7 @@ def test_a_symbolic_link_in_a_files_place_is_refused(store: LocalStore, tmp_path
 
 def test_a_fifo_in_a_files_place_is_refused(store: LocalStore, tmp_path: Path) -> None:
     """A FIFO does not make a thread wait for ever."""
-    (tmp_path / "data" / "uploads" / ONE[:2]).mkdir()
-    os.mkfifo(tmp_path / "data" / "uploads" / ONE[:2] / ONE)
+    os.mkfifo(tmp_path / "data" / "uploads" / ONE)
     with pytest.raises(StoreError):
         store.writer(ONE, 0)
     with pytest.raises(StoreError, match="not a regular file"):
@@ -322,14 +319,14 @@ def test_a_fifo_in_a_files_place_is_refused(store: LocalStore, tmp_path: Path) -
 
 def test_the_walk_leaves_foreign_names_alone(store: LocalStore, tmp_path: Path) -> None:
     """What is not named like an upload, or lies in the wrong place, is not reported, so never deleted."""
-    uploads = tmp_path / "data" / "uploads"
-    put(store, ONE, b"ours")
-    (uploads / "lost+found").mkdir()
-    (uploads / "README").write_text("an operator's note")
-    (uploads / ONE[:2] / "backup.tar").write_text("an operator's backup")
-    (uploads / ONE[:2] / THIRD).write_text("named like an upload, in the wrong folder")
-    (uploads / ONE[:2] / OTHER).mkdir()
-    (uploads / "zz").symlink_to(uploads / ONE[:2])
+    uploads, files = tmp_path / "data" / "uploads", tmp_path / "data" / "files"
+    publish(store, ONE, b"ours")
+    for folder in (uploads, files, files / ONE[:2]):
+        (folder / "lost+found").mkdir()
+        (folder / "backup.tar").write_text("an operator's backup")
+        (folder / OTHER).mkdir()
+    (files / ONE[:2] / THIRD).write_text("named like an upload, in the wrong folder")
+    (files / "zz").symlink_to(files / ONE[:2])
     assert [stray.upload_id for stray in store.strays()] == [ONE]
 
 

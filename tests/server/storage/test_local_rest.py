@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ferryman_server.storage import local_files
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.storage.local_files import WRITE_BACK, LocalWriter
+from ferryman_server.storage.local import CACHED, LocalStore
+from ferryman_server.storage.local_files import GIVE_BACK, WRITE_BACK, LocalWriter
 from tests.server.storage.local_rig import LocalRig
+from tests.support.process import eventually
 
 ID = "a2b3c4d5e6f7g2h3i4j5k6l7m2"
 
@@ -34,7 +36,7 @@ def _descriptors(path: Path) -> int:
 
 
 def _path(rig: LocalRig) -> Path:
-    return rig.data / "uploads" / ID[:2] / ID
+    return rig.data / "uploads" / ID
 
 
 def test_a_synced_writer_rests_without_a_descriptor(rig: LocalRig) -> None:
@@ -112,11 +114,32 @@ def test_the_kernel_is_told_to_begin_writing_each_mebibyte_once(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("durability", ["disk", "os"])
-def test_early_writing_is_real_and_only_where_syncs_are(tmp_path: Path, durability: str) -> None:
-    """The real call is made on a real file; with durability "os" nothing is ever asked of the disk."""
+def test_early_writing_is_real(tmp_path: Path, durability: str) -> None:
+    """The real calls are made on a real file: the kernel is asked to begin, and gives back what is on the disk."""
     store = LocalStore(tmp_path / "data", durability="disk" if durability == "disk" else "os")
     store.open()
     with closing(store.writer(ID, 0)) as writer:
         writer.write(memoryview(bytes(3 * WRITE_BACK)))
         assert writer.sync() == 3 * WRITE_BACK
-        assert (writer._begun > 0) is (durability == "disk")
+        eventually(lambda: writer._begun == 3 * WRITE_BACK)
+
+
+@pytest.mark.parametrize(("durability", "stays"), [("disk", 0), ("os", CACHED)])
+def test_what_is_on_the_disk_leaves_the_page_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: str, stays: int
+) -> None:
+    """All of it in the end, in ranges without a gap; where nothing is synced, the file's end stays."""
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(local_files, "drop_cached", lambda _, offset, length: told.append((offset, length)))
+    store = LocalStore(tmp_path / "data", durability="disk" if durability == "disk" else "os")
+    store.open()
+    size = CACHED + 9 * WRITE_BACK
+    with closing(store.writer(ID, 0)) as writer:
+        for _ in range(size // WRITE_BACK):
+            writer.write(memoryview(bytes(WRITE_BACK)))
+        writer.sync()
+    reached = 0
+    for offset, length in told:
+        assert offset <= reached < offset + length
+        reached = offset + length
+    assert 0 <= size - stays - reached < GIVE_BACK

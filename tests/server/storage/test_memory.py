@@ -12,6 +12,7 @@ from ferryman_server.storage.testing_machine import StoreMachine
 from ferryman_server.storage.testing_rig import ONE, OTHER, Rig, put, received
 from ferryman_server.storage.testing_settling import SettlingTests
 from ferryman_server.storage.testing_small import SmallTests
+from ferryman_server.storage.testing_together import TogetherTests
 
 
 class MemoryRig(Rig):
@@ -37,7 +38,7 @@ class MemoryRig(Rig):
         """Nothing is held."""
 
 
-class TestMemoryStore(StoreTests, SettlingTests, SmallTests):
+class TestMemoryStore(StoreTests, SettlingTests, SmallTests, TogetherTests):
     """The inherited suites."""
 
     def make_rig(self) -> Rig:
