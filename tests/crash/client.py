@@ -180,6 +180,7 @@ class Client:
         self._send(upload, way, 0, stop[way.creation], last=whole)
 
     def _go_on(self, upload: Upload, way: Way) -> None:
+        asked = time.monotonic()
         with self._scene.gate.inside():
             offset = questions.look(self._scene, upload, self._route(0), speaks=way.speaks())
         if upload.complete or offset is None:
@@ -189,9 +190,9 @@ class Client:
             stop = min(stop, offset + self._chance.randint(1, max(PIECE, upload.length // 3)))
         elif way.whole:
             stop = min(stop, offset + 4 * MIB)
-        self._send(upload, way, offset, stop, last=stop == upload.length)
+        self._send(upload, way, offset, stop, last=stop == upload.length, asked=asked)
 
-    def _send(self, upload: Upload, way: Way, start: int, stop: int, *, last: bool) -> None:
+    def _send(self, upload: Upload, way: Way, start: int, stop: int, *, last: bool, asked: float | None = None) -> None:
         """One request with bytes of a new tint, and what its answer, or its break, means."""
         with self._scene.gate.inside():
             creating = not upload.known
@@ -212,6 +213,7 @@ class Client:
                     fated=route.fate is not None,
                     plain=way.plain,
                     head=len(request.head),
+                    asked=asked,
                 )
                 with self._ledger.flying(flight):
                     answer = self._bring(client, flight, request, pause)

@@ -79,6 +79,7 @@ class Flight:
     plain: bool  # its bytes are counted one by one: no coding, no chunks, nothing all or nothing
     head: int  # bytes before the body
     raw: int = 0  # bytes handed to the kernel, the head included
+    asked: float | None = None  # when its client asked where to go on
 
     @property
     def reach(self) -> int:

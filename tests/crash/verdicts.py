@@ -77,7 +77,7 @@ def _refused(scene: Scene, flight: Flight, answer: RawResponse) -> None:
     if "upload-offset" in answer.headers and upload.known:
         ledger.tell(upload, int(answer.headers["upload-offset"]), flight.floor, f"{answer.status} {code}")
     if code in _OVERTAKEN:
-        allowed = scene.contested(upload, flight.began)
+        allowed = scene.contested(upload, flight.began) or _outdated(scene, flight)
     elif code in ("gone", "not-found"):
         allowed = upload.deleting
     elif code in _UNFINISHED:
@@ -90,6 +90,11 @@ def _refused(scene: Scene, flight: Flight, answer: RawResponse) -> None:
         raise ledger.broken(f"{flight.sent} was answered {answer.status} {code}: {answer.body!r}", upload)
     if answer.status >= 500:
         time.sleep(SOON)
+
+
+def _outdated(scene: Scene, flight: Flight) -> bool:
+    """Whether the server died after it had told where to go on: the next one may have found more."""
+    return flight.asked is not None and scene.weather.since(flight.asked, Ill.DEAD)
 
 
 def may_put_off(scene: Scene, answer: RawResponse, began: float) -> bool:
