@@ -93,7 +93,7 @@ class Settings:
     min_rate_window: float = _setting(DURATION, "5min", "the time over which that average is taken, again and again")
     header_timeout: float = _setting(DURATION, "15s", "a connection that takes longer to send its headers is closed")
     graceful_timeout: float = _setting(DURATION, "10s", "how long a stopping server waits for requests under way")
-    checkpoint_size: int = _setting(SIZE, "8MiB", "a long request is made durable each time so many bytes came in")
+    checkpoint_size: int = _setting(SIZE, "8MiB", "so many bytes of a long request at most are at risk in a power cut")
     checkpoint_interval: float = _setting(DURATION, "1s", "… and each time so much time went by")
     reap_interval: float = _setting(DURATION, "10min", "how often expired and deleted uploads are cleared away")
     log_format: Literal["auto", "text", "json"] = _setting(

@@ -162,7 +162,7 @@ class Transfer:
             self._intake.keep_near(self._pace.checkpoint_size, due)
         self._claim.checkpoint = self.checkpoint
         try:
-            return await self._poured(body, self._moved_on, None if self._governed else self._intake.conclude)
+            return await self._poured(body, self._moved_on, self._intake.conclude)
         finally:
             self._claim.checkpoint = None
             self._over = True
