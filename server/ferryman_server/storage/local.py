@@ -44,8 +44,6 @@ from ferryman_server.storage.syscalls import (
 
 Durability: TypeAlias = Literal["disk", "os"]
 
-CACHED: Final = 16 << 20  # bytes of an upload's end that stay in the page cache where nothing is synced
-
 _ID: Final = re.compile(ID_PATTERN)
 
 
@@ -126,7 +124,6 @@ class LocalStore:
             sync_entry=sync_entry,
             on_clean_close=partial(self._clean.add, upload_id),
             write_back=self._write_back,
-            cached=0 if self._durable else CACHED,
             lazy=not self._durable,
         )
 

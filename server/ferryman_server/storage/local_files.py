@@ -33,6 +33,7 @@ from ferryman_server.storage.syscalls import (
 )
 
 WRITE_BACK: Final = 1 << 20  # bytes written after which the kernel is told to begin with them
+CACHED: Final = 16 << 20  # bytes that stay in the page cache until they are synced: by then they are on the disk anyway
 GIVE_BACK: Final = 4 << 20  # bytes that the page cache is told at once to give back, while more are coming
 
 
@@ -49,14 +50,13 @@ class LocalWriter:
         sync_entry: Callable[[], None] | None,
         on_clean_close: Callable[[], None],
         write_back: WriteBack | None = None,
-        cached: int = 0,
         lazy: bool = False,
     ) -> None:
         """Take over `descriptor`, whose file ends at `offset`. `sync_entry` makes the file's folder entry durable
         (OSError when it cannot); None when it is durable already. `on_clean_close` is called when the writer is closed
         and nothing about the file is volatile, neither bytes nor its length. `write_back` has the kernel begin to write
         early, so that little is left for `sync` to wait for; `lazy`: no sync waits for it, so it is done beside the
-        writing. `cached`: how many bytes at the file's end stay in the page cache."""
+        writing."""
         self._descriptor = descriptor
         self._path = path
         self._written = offset
@@ -66,11 +66,10 @@ class LocalWriter:
         self._sync_entry = sync_entry
         self._on_clean_close = on_clean_close
         self._write_back = write_back
-        self._cached = cached
         self._lazy = lazy
         self._torn = False  # something was cut off since the file was opened
         self._resting = False  # closed for now: what was written is durable, and nothing more has come
-        self._left = max(0, offset - cached)  # up to where the page cache was told to give it back
+        self._left = max(0, offset - CACHED) if lazy else offset  # up to where the page cache was told to give it back
         self._asked = offset  # up to where it was seen to that the kernel begins to write
         self._begun = offset  # up to where the kernel was told to begin writing to the disk
         self._death: str | None = None
@@ -130,7 +129,7 @@ class LocalWriter:
             self._settled, self._kept = True, reached
             if not self._lazy:
                 self._begun = max(self._begun, reached)
-                self._leave_cache(1)
+                self._leave_cache(reached, 1)
         return reached
 
     def rest(self) -> None:
@@ -175,16 +174,15 @@ class LocalWriter:
         if self._write_back is not None and written > self._begun:
             self._write_back(self._descriptor, self._begun, written - self._begun)
         self._begun = written
-        self._leave_cache(GIVE_BACK)
+        self._leave_cache(written - CACHED, GIVE_BACK)
 
-    def _leave_cache(self, least: int) -> None:
-        """Give the page cache back what lies far behind. Pages that are not on the disk yet stay; later calls name them
-        again."""
-        behind = self._begun - self._cached
-        if behind - self._left >= least and drop_cached is not None:
-            again = max(0, self._left - GIVE_BACK)  # what had not reached the disk by then
-            drop_cached(self._descriptor, again, behind - again)
-            self._left = behind
+    def _leave_cache(self, upto: int, least: int) -> None:
+        """Give the page cache back what lies before `upto`, if that is at least so much. Pages that are not on the disk
+        yet stay; the next call names them again."""
+        if upto - self._left >= least and drop_cached is not None:
+            again = max(0, self._left - GIVE_BACK)
+            drop_cached(self._descriptor, again, upto - again)
+            self._left = upto
 
     def _check(self) -> None:
         if self._death is not None:

@@ -9,8 +9,8 @@ import pytest
 
 from ferryman_server.storage import local_files
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.local import CACHED, LocalStore
-from ferryman_server.storage.local_files import GIVE_BACK, WRITE_BACK, LocalWriter
+from ferryman_server.storage.local import LocalStore
+from ferryman_server.storage.local_files import CACHED, GIVE_BACK, WRITE_BACK, LocalWriter
 from tests.server.storage.local_rig import LocalRig
 from tests.support.process import eventually
 
