@@ -21,13 +21,16 @@ SEED = 20261205
 WHOLE = content(1000)
 
 
-@pytest.mark.parametrize("of", ["/data", "/uploads/", "/files/", "/state.db-wal"])
-def test_a_failed_sync_is_followed_by_true_offsets(place: Path, of: str) -> None:
-    """One in four fails while two clients upload in every way; they get every file across and can trust each offset."""
+@pytest.mark.parametrize(
+    ("of", "one_in", "least"),
+    [("/data", 4, 4), ("/uploads/", 4, 4), ("/files/", 2, 1), ("/state.db-wal", 4, 4)],  # few moves are synced at all
+)
+def test_a_failed_sync_is_followed_by_true_offsets(place: Path, of: str, one_in: int, least: int) -> None:
+    """Some fail while two clients upload in every way; they get every file across and can trust each offset."""
     joined = of == "/data"  # with one sync for many files, which then fails too
-    plan = Plan(seed=SEED, clients=2, ends=(), long=False, pause=0.02, failing=(4, of), joined=joined)
+    plan = Plan(seed=SEED, clients=2, ends=(), long=False, pause=0.02, failing=(one_in, of), joined=joined)
     failing = record(plan, place / f"failing-{of.strip('/')}")
-    assert failing.failed > 3
+    assert failing.failed >= least
     outcome = judge(failing, drawn(failing.log, random.Random(SEED), strict=6, lucky=6), place)
     assert not outcome.faults, report(outcome)
 
