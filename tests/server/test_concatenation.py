@@ -15,11 +15,9 @@ from ferryman_protocol.problems import EXCEEDS_MAX_SIZE, NOT_A_PARTIAL, UNKNOWN_
 from ferryman_server.events import Event
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Concatenates, Store, StoreError, read_all
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import put
 from tests.server.core_model import crc_of
-from tests.support.core import TUS, Core, Disk, Feed, ids, running, until
+from tests.support.core import TUS, Core, Disk, Feed, ids, running, store_of, until
 from tests.support.uploading import content
 
 BODIES = (content(3000, 1), content(5000, 2), content(1, 3))
@@ -56,8 +54,7 @@ class Stumbling:
 @pytest.fixture(params=["memory", "local"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Disk:
     """A disk with a store of each kind, that stumbles when told so."""
-    inner: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    inner.open()
+    inner = store_of(request.param, tmp_path)
     return Disk(tmp_path, Stumbling(inner))  # type: ignore[arg-type]  # the rest comes by __getattr__
 
 

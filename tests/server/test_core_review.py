@@ -21,11 +21,10 @@ from ferryman_server.lifecycle import go_on_with_pending
 from ferryman_server.refusals import Declined
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Store, StoreError, read_all
-from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE, OTHER, put
 from ferryman_server.uploads import Uploads
-from tests.support.core import RUFH, Core, Disk, Feed, ids, running, until
+from tests.support.core import RUFH, Core, Disk, Feed, ids, running, store_of, until
 from tests.support.uploading import content
 
 WHOLE = content(100_000)
@@ -55,8 +54,7 @@ class Gated:
 @pytest.fixture(params=["memory", "local"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     """A disk with a store of each kind."""
-    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    store.open()
+    store = store_of(request.param, tmp_path)
     yield Disk(tmp_path, store)
     store.close()
 

@@ -12,11 +12,11 @@ from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_protocol.problems import DIGEST_MISMATCH, Refused
 from ferryman_server.refusals import Declined
 from ferryman_server.state.base import Lease, Record, StateError
-from ferryman_server.storage.base import Store, StoreError, read_all
+from ferryman_server.storage.base import StoreError, read_all
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE, put
-from tests.support.core import RUFH, Core, Disk, Feed, ids, running
+from tests.support.core import RUFH, Core, Disk, Feed, ids, running, store_of
 from tests.support.in_process import Disk as Syncs
 from tests.support.uploading import content
 
@@ -28,8 +28,7 @@ BAD = Digests(values=(("sha-256", hashlib.sha256(WHOLE).digest()), ("sha-512", b
 @pytest.fixture(params=["memory", "local"])
 async def core(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Core]:
     """A running core on a store of each kind."""
-    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    store.open()
+    store = store_of(request.param, tmp_path)
     async with running(Disk(tmp_path, store)) as made:
         yield made
 

@@ -10,12 +10,11 @@ from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_server.state.base import Record
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
-from ferryman_server.storage.base import Store, Writer
-from ferryman_server.storage.local import LocalStore
+from ferryman_server.storage.base import Writer
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE, OTHER, put
 from tests.server.core_model import crc_of
-from tests.support.core import Core, Disk, Feed, held, running
+from tests.support.core import Core, Disk, Feed, held, running, store_of
 from tests.support.uploading import content
 
 WHOLE = content(10_000)
@@ -25,8 +24,7 @@ COMMITTED, TAIL = 3000, 7000  # bytes: what a row says, and what the store holds
 @pytest.fixture(params=["memory", "local"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     """A disk that outlives its processes."""
-    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    store.open()
+    store = store_of(request.param, tmp_path)
     yield Disk(tmp_path, store)
     store.close()
 

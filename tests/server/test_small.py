@@ -24,12 +24,10 @@ from ferryman_protocol.problems import (
 from ferryman_server.auth import Action, Allow, Caller, Refuse
 from ferryman_server.refusals import Declined
 from ferryman_server.state.base import StateError
-from ferryman_server.storage.base import Store, StoreError
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.storage.memory import MemoryStore
+from ferryman_server.storage.base import StoreError
 from ferryman_server.uploads import Uploads
 from tests.server.small_rig import LENGTH, WHOLE, assert_complete, files, readable, redo, request_of
-from tests.support.core import RUFH, Core, Disk, Feed, ids, running
+from tests.support.core import RUFH, Core, Disk, Feed, ids, running, store_of
 
 GOOD = Digests(values=(("sha-256", hashlib.sha256(WHOLE).digest()),))
 BAD = Digests(values=(("sha-256", bytes(32)),))
@@ -38,8 +36,7 @@ BAD = Digests(values=(("sha-256", bytes(32)),))
 @pytest.fixture(params=["memory", "local"])
 async def core(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Core]:
     """A running core on a store of each kind; nothing is written out unless a test does it."""
-    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    store.open()
+    store = store_of(request.param, tmp_path)
     async with running(Disk(tmp_path, store)) as made:
         yield made
 

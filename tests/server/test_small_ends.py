@@ -17,20 +17,18 @@ from ferryman_protocol.problems import Refused
 from ferryman_server import settling
 from ferryman_server.refusals import Declined
 from ferryman_server.state.base import Record
-from ferryman_server.storage.base import Settles, Store, StoreError
-from ferryman_server.storage.local import LocalStore
+from ferryman_server.storage.base import Settles, StoreError
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import put
 from tests.server.small_rig import LENGTH, WHOLE, assert_complete, files, readable, redo
-from tests.support.core import Core, Disk, Feed, ids, running, until
+from tests.support.core import Core, Disk, Feed, ids, running, store_of, until
 from tests.support.uploading import content
 
 
 @pytest.fixture(params=["memory", "local"])
 async def core(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Core]:
     """A running core on a store of each kind; nothing is written out unless a test does it."""
-    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    store.open()
+    store = store_of(request.param, tmp_path)
     async with running(Disk(tmp_path, store)) as made:
         yield made
 

@@ -12,11 +12,10 @@ from ferryman_protocol.model import Phase
 from ferryman_server import together
 from ferryman_server.digests import crc64
 from ferryman_server.refusals import Declined
-from ferryman_server.storage.base import Store, StoreError, read_all
-from ferryman_server.storage.local import LocalStore
+from ferryman_server.storage.base import StoreError, read_all
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.together import Together
-from tests.support.core import Core, Disk, Feed, ids, running
+from tests.support.core import Core, Disk, Feed, ids, running, store_of
 from tests.support.uploading import content
 
 WHOLE = content(300_000)
@@ -26,8 +25,7 @@ LENGTH = len(WHOLE)
 @pytest.fixture(params=["memory", "local"])
 async def core(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Core]:
     """A running core on each kind of store."""
-    store: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    store.open()
+    store = store_of(request.param, tmp_path)
     async with running(Disk(tmp_path, store)) as made:
         yield made
 

@@ -18,20 +18,16 @@ from ferryman_server.decoding import Corrupt, TooLarge, Truncated
 from ferryman_server.intake import Intake
 from ferryman_server.state.base import Fenced
 from ferryman_server.storage.base import Store
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE
 from tests.server.core_model import crc_of
 from tests.server.transfer_rig import LENGTH, WHOLE, Rig, accept, rigged
-from tests.support.core import Disk, Feed, held, until
+from tests.support.core import Disk, Feed, held, store_of, until
 
 
 @pytest.fixture(params=["memory", "local"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A store of each kind."""
-    made: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    made.open()
-    return made
+    return store_of(request.param, tmp_path)
 
 
 @pytest.fixture

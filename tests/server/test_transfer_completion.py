@@ -14,20 +14,17 @@ from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Concat, Phase
 from ferryman_server.body import End
 from ferryman_server.storage.base import Store, StoreError, SyncFailed, read_all
-from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE
 from tests.server.core_model import crc_of
 from tests.server.transfer_rig import LENGTH, WHOLE, Rig, accept, rigged
-from tests.support.core import RUFH, Core, Disk, Feed, ids, running, until
+from tests.support.core import RUFH, Core, Disk, Feed, ids, running, store_of, until
 
 
 @pytest.fixture(params=["memory", "local"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A store of each kind."""
-    made: Store = MemoryStore() if request.param == "memory" else LocalStore(tmp_path / "data")
-    made.open()
-    return made
+    return store_of(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from ferryman_server.settings import Settings
 from ferryman_server.state.base import Record, StateError
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Store, StoreError
+from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.uploads import Uploads
 
@@ -134,6 +135,13 @@ class Disk:
 
     folder: Path
     store: Store
+
+
+def store_of(kind: str, folder: Path) -> Store:
+    """An open store: `memory`, or `local` with its data below the folder."""
+    store: Store = MemoryStore() if kind == "memory" else LocalStore(folder / "data")
+    store.open()
+    return store
 
 
 class Core:

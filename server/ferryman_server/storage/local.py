@@ -85,8 +85,6 @@ class LocalStore:
         for folder in (self._uploads, self._files):
             prepare_folder(Path(folder), sync_entries)
         self._store_id = read_or_make_store_id(self._data, sync=sync, sync_entries=sync_entries)
-        with translating(f"sync the folders in {self._files}"):
-            self._folders.open()
         if self._sync is sync_data and self._kept.sync_all is None and tells_failures(self._data):
             self._kept.sync_all = sync_filesystem
 

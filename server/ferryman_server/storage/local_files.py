@@ -94,11 +94,14 @@ class LocalWriter:
             self._written += len(piece)
             if self._written - self._asked >= WRITE_BACK:
                 self._asked = self._written
-                self._begin_in_time()
+                self.begin()
 
     def begin(self) -> None:
         """Have the kernel begin to write to the disk what was written, for a sync that comes soon."""
-        self._begin_in_time()
+        if self._lazy:
+            do_later(self._begin_later)
+        else:
+            self._begin()
 
     def copy_from(self, source: int, length: int) -> None:
         """Append the first `length` bytes of the file open as `source`. Raises StoreFull or StoreError."""
@@ -157,12 +160,6 @@ class LocalWriter:
                 self._descriptor = -1
                 if self._settled and self._written == self._kept and not self._torn:
                     self._on_clean_close()
-
-    def _begin_in_time(self) -> None:
-        if self._lazy:
-            do_later(self._begin_later)
-        else:
-            self._begin()
 
     def _begin_later(self) -> None:
         with self._syncing:  # `close` waits for it

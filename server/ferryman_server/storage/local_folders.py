@@ -4,8 +4,8 @@ All that is received lies in `uploads`, so that one sync makes the entries of ma
 there to `files/<2>`, and the move need not be synced: the file is found in either place. But the folders are synced for
 other reasons too, and one order would lose it: the old name's removal durable, the new name not yet. So:
 
-- Before `uploads` is synced, the folders that something was moved into since their last sync are. What a process before
-  this one moved is synced when the store is opened.
+- Before `uploads` is synced, the folders that something was moved into since their last sync are. Nobody knows
+  what a process before this one moved: at first that is all of them.
 - Both happen under a lock that also a move takes: none slips in between the two syncs.
 
 A folder whose sync failed is only synced again: journalling file systems stop altogether when their journal cannot be
@@ -32,19 +32,12 @@ class Folders:
         self._sync = sync
         self._durable = durable
         self._known: set[str] = set()  # folders of `files` whose own entry is durable
-        self._moved: set[str] = set()  # prefixes: something was moved there, and may not be durable yet
+        self._moved: set[str] = set()  # prefixes: something was moved there, and may not be durable yet …
+        self._looked = False  # … those among them that an earlier process moved something to
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._asked = 0  # how often `enter` was called
         self._entered = 0  # up to which of these calls the entries are durable
-
-    def open(self) -> None:
-        """Make durable what an earlier process moved. Raises OSError."""
-        if self._durable:
-            with os.scandir(self._files) as entries:
-                self._moved = {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
-            with self._lock:
-                self._land()
 
     def upload(self, upload_id: str) -> str:
         """Where an upload's file lies while it is received."""
@@ -108,6 +101,11 @@ class Folders:
         self._entered = asked
 
     def _land(self) -> None:
+        if not self._looked:
+            with os.scandir(self._files) as entries:
+                folders = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+                self._moved |= {name for name in folders if len(name) == 2}  # others are an operator's
+            self._looked = True
         for prefix in list(self._moved):
             with suppress(FileNotFoundError):  # a folder that is not there has nothing to lose
                 self._make_durable(f"{self._files}/{prefix}")

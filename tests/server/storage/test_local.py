@@ -133,6 +133,16 @@ def test_a_known_entry_is_not_synced_again(rig: LocalRig) -> None:
     assert rig.disk.log == [f"data/uploads/{OTHER}"]
 
 
+def test_folders_of_an_operator_are_left_alone(rig: LocalRig) -> None:
+    """What an earlier process moved is made durable before the first new entry is, and nothing else."""
+    publish(rig.store, ONE, b"1")
+    (rig.data / "files" / "lost+found").mkdir()
+    rig.kill()
+    rig.disk.log.clear()
+    put(rig.store, THIRD, b"3")
+    assert rig.disk.log == [f"data/uploads/{THIRD}", f"data/files/{ONE[:2]}", "data/files", "data/uploads"]
+
+
 def test_nothing_new_is_nothing_to_sync(rig: LocalRig) -> None:
     """A sync with nothing written since the last one does not ask the disk."""
     with closing(rig.store.writer(ONE, 0)) as writer:
