@@ -2,6 +2,8 @@
 
 An intake is the sink that a body is poured into. After each piece its `mark` says how far the stored bytes reach and
 what their CRC64/NVME is; the event loop's side (:mod:`ferryman_server.transfer`) makes marks durable and commits them.
+Of a body so fast that this would hold it up, the marks between two commits are left in the store instead, by a thread
+that needs neither the event loop nor the state.
 
 The last byte is held back until the end of the body was seen and nothing spoke against it (its digests, the guard):
 that of a body whose end cannot be known beforehand (chunked or coded), and of one that completes the upload by reaching
@@ -9,23 +11,15 @@ its length. So neither a checkpoint nor the tail that a killed process leaves ev
 is not complete by that: a tus client would take it for complete and never come back.
 """
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ferryman_protocol.commands import Admission, Content
 from ferryman_server.decoding import decoder
 from ferryman_server.digests import Crc64, Verifier
+from ferryman_server.margin import Margin
 from ferryman_server.state.base import Record
-from ferryman_server.storage.base import Store, Writer
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """How far the stored bytes reach, and the CRC64/NVME of all of them."""
-
-    offset: int
-    crc64: int
+from ferryman_server.storage.base import Mark, Marks, Store, StoreError, Writer
+from ferryman_server.threads import Repeated
 
 
 class Intake:
@@ -43,15 +37,12 @@ class Intake:
         self._hold_at = admission.room if uncertain_end or admission.finishes_at_length else None
         self._taken = 0
         self._held = b""
-        self._most = 0
-        self._due_at = 0
-        self._ahead = 0
-        self._on_due: Callable[[], None] | None = None
-        self._committed = record.upload.offset
+        self._margin: Margin | None = None
+        self._marking = Repeated(self._make_mark)
+        self._unmarked: Callable[[], None] = _nothing  # has a commit made instead of a mark
         self._closed = False
         plain = content.length is not None and content.coding == "identity"
         self._ends_at = record.upload.offset + content.length if plain and content.length is not None else None
-        self._room = threading.Event()
 
     @property
     def offset(self) -> int:
@@ -63,24 +54,21 @@ class Intake:
         """The offset after everything that was taken, a byte held back included."""
         return self.mark.offset + len(self._held)
 
-    def keep_near(self, most: int, on_due: Callable[[], None]) -> None:
-        """Never store more than `most` bytes (or one piece) beyond what is committed: a power cut costs no more.
-        `on_due` is called from the worker thread as much earlier as a commit takes, so that a fast body seldom waits
-        for it."""
-        self._most, self._on_due, self._ahead = most, on_due, most // 2
-        self._due_at = self.mark.offset + most // 2
+    def keep_near(self, most: int, commit: Callable[[], None]) -> None:
+        """Never store more than `most` bytes (or one piece) beyond what is durable: a power cut costs no more. `commit`
+        is called from a worker thread, where the store keeps no marks, to have what is stored committed."""
+        self._unmarked = commit
+        self._margin = Margin(most, self.mark.offset, self._ends_at, self._fall_due)
 
     def committed(self, offset: int) -> None:
-        """So far it is durable; called on the event loop."""
-        self._committed = max(offset, self._committed)
-        came_meanwhile = self.mark.offset - self._committed
-        self._ahead = min(self._most // 2, max(self._most // 8, 2 * came_meanwhile))
-        self._due_at = self._committed + self._most - self._ahead
-        self._room.set()
+        """So far it is durable."""
+        if self._margin is not None:
+            self._margin.durable(offset, self.mark.offset)
 
     def give_up(self) -> None:
-        """Nothing will be committed any more: let a thread go that waits for it."""
-        self.committed(self.mark.offset + self._most)
+        """Nothing will be made durable any more: let a thread go that waits for it."""
+        if self._margin is not None:
+            self._margin.give_up(self.mark.offset)
 
     def write(self, piece: memoryview) -> None:
         """Take one piece of the body. Raises what decoding, the room or the store refuse."""
@@ -115,7 +103,7 @@ class Intake:
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
         """
         if whole and self._held:
-            self._on_due = None  # what makes it durable is under way
+            self._margin = None  # what makes it durable is under way
             self._put(memoryview(self._held))
             self._held = b""
         mark = self.mark
@@ -150,23 +138,34 @@ class Intake:
     def _put(self, piece: memoryview) -> None:
         if self._writer is None:
             self._writer = self._store.writer(self._upload_id, self.mark.offset)
-        if self._on_due is not None and self.mark.offset + len(piece) - self._committed > self._most:
-            self._wait_for_room(len(piece), self._on_due)
+        margin = self._margin
+        if margin is not None:
+            margin.before(self.mark.offset, len(piece))
         self._writer.write(piece)
         self._crc.update(piece)
         self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
-        if self._on_due is not None and self.mark.offset >= self._due_at and not self._ends_near:
-            self._due_at = self.mark.offset + self._most  # the commit that comes now sets it anew
-            self._on_due()
+        if margin is not None:
+            margin.after(self.mark.offset)
 
-    @property
-    def _ends_near(self) -> bool:
-        """Whether the body ends before a commit is needed for the room's sake."""
-        return self._ends_at is not None and self._ends_at - self._committed <= self._most
+    def _fall_due(self) -> None:
+        if isinstance(self._writer, Marks):
+            self._marking.ask()
+        else:
+            self._unmarked()
 
-    def _wait_for_room(self, size: int, on_due: Callable[[], None]) -> None:
-        while self._committed < self.mark.offset and self.mark.offset + size - self._committed > self._most:
-            self._room.clear()
-            on_due()
-            if self._committed < self.mark.offset:  # else the commit came just before the clearing
-                self._room.wait()
+    def _make_mark(self) -> None:
+        assert isinstance(self._writer, Marks)
+        mark = self.mark
+        try:
+            kept = self._writer.sync_marked(mark)
+        except StoreError:  # the writer is dead, or closed: it says so to whoever uses it next
+            self.give_up()
+            return
+        if kept:
+            self.committed(mark.offset)
+        else:
+            self._unmarked()
+
+
+def _nothing() -> None:
+    """Nobody commits."""

@@ -52,7 +52,7 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
         stack.push_async_callback(backends.state.close)
         stack.callback(backends.store.close)
         previous, current = backends.previous_boot(), kernel_boot_id()
-        await recover(house, same_boot=current is not None and previous == current)
+        await recover(house, same_boot=None if previous is None or current is None else previous == current)
         stack.push_async_callback(house.mover.move)
         stack.push_async_callback(house.settler.close)
         stack.push_async_callback(house.assembler.close)

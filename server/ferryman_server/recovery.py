@@ -2,8 +2,9 @@
 
 If only processes died since the last commit (the kernel is still the same boot), everything a killed server had
 written is in the page cache or on the disk. The tail of each unfinished file beyond its committed offset is then
-synced, its CRC continued, and adopted, so that a client sends (almost) nothing again. After a reboot the row decides:
-what it says is durable, what lies beyond is not known to be.
+synced, its CRC continued, and adopted, so that a client sends (almost) nothing again. After a reboot what lies beyond
+the row's offset is not known to be right, but as far as a mark beside the data proves it: what is read then comes from
+the disk. (As long as the kernel is the same, a page whose sync failed may still read well: marks prove nothing then.)
 
 Small uploads that are complete, and whose content was only in the database yet, are written to their files first.
 """
@@ -19,7 +20,7 @@ from ferryman_protocol.transitions import advance
 from ferryman_server.digests import Crc64
 from ferryman_server.house import House
 from ferryman_server.state.base import Lease, Record
-from ferryman_server.storage.base import Store, StoreError, SyncFailed
+from ferryman_server.storage.base import KeepsMarks, Mark, Store, StoreError, SyncFailed
 from ferryman_server.threads import in_thread
 
 log = structlog.get_logger("ferryman.recovery")
@@ -38,8 +39,9 @@ class Recovered:
     replayed: int = 0  # small uploads whose content was still in the database only
 
 
-async def recover(house: House, *, same_boot: bool) -> Recovered:
-    """Look at every unfinished upload once, before the first request is taken."""
+async def recover(house: House, *, same_boot: bool | None) -> Recovered:
+    """Look at every unfinished upload once, before the first request is taken. `same_boot` says whether the kernel is
+    still the one that the process before this one ran under; None: nobody knows."""
     replayed = await house.settler.replay()
     adopted = adopted_bytes = lost = 0
     for record in await house.state.in_phases(_OPEN):
@@ -49,8 +51,8 @@ async def recover(house: House, *, same_boot: bool) -> Recovered:
             await _give_up(house, record, tail)
         elif _is_whole(record):
             await _finish(house, record)
-        elif same_boot and record.adoptable and tail > record.upload.offset:
-            gained = await _adopt(house, record, tail)
+        elif tail > record.upload.offset and (same_boot is False or (same_boot and record.adoptable)):
+            gained = await _adopt(house, record, tail, trusted=same_boot)
             adopted += gained > 0
             adopted_bytes += gained
     for record in await house.state.in_phases((Phase.FINISHING,)):
@@ -70,29 +72,44 @@ async def recover(house: House, *, same_boot: bool) -> Recovered:
     return Recovered(adopted, adopted_bytes, lost, pending, replayed)
 
 
-async def _adopt(house: House, record: Record, tail: int) -> int:
+async def _adopt(house: House, record: Record, tail: int, *, trusted: bool) -> int:
+    """Adopt the tail: all of it if it is `trusted`, else as far as a mark proves it. Returns how many bytes it was."""
     upload = record.upload
     if upload.length is not None:
         tail = min(tail, upload.length)
     try:
-        crc64 = await in_thread(_sync_tail, house.store, upload.id, upload.offset, tail, record.crc64)
+        reach = await in_thread(_secure, house.store, record, tail, trusted=trusted)
     except StoreError as failure:
         log.warning("a tail could not be adopted, the committed offset stands", upload_id=upload.id, error=str(failure))
         return 0
-    held = await house.state.lease(upload.id)
+    held = await house.state.lease(upload.id) if reach.offset > upload.offset else None
     if held is None:
         return 0
     # a tus upload is complete when its bytes are: nobody will send anything that could complete it later
-    whole = tail == upload.length and upload.dialect == "tus"
-    moved = advance(upload, Phase.FINISHING if whole else Phase.RECEIVING, offset=tail)
-    await _save(house, replace(record, upload=moved, crc64=crc64), held[1])
-    return tail - upload.offset
+    whole = reach.offset == upload.length and upload.dialect == "tus"
+    moved = advance(upload, Phase.FINISHING if whole else Phase.RECEIVING, offset=reach.offset)
+    await _save(house, replace(record, upload=moved, crc64=reach.crc64), held[1])
+    return reach.offset - upload.offset
 
 
-def _sync_tail(store: Store, upload_id: str, start: int, stop: int, crc64: int) -> int:
-    running = Crc64(crc64)
-    for piece in store.read(upload_id, start, stop, published=False):
-        running.update(piece)
+def _secure(store: Store, record: Record, tail: int, *, trusted: bool) -> Mark:
+    """How far the tail can be adopted; so far it is synced. Raises StoreError."""
+    upload, running = record.upload, Crc64(record.crc64)
+    marks = () if trusted or not isinstance(store, KeepsMarks) else store.marks(upload.id)
+    reached = proven = Mark(upload.offset, record.crc64)
+    for stop in [tail] if trusted else sorted({mark.offset for mark in marks}):
+        if upload.offset < stop <= tail:
+            for piece in store.read(upload.id, reached.offset, stop, published=False):
+                running.update(piece)
+            reached = Mark(stop, running.value)
+            if trusted or reached in marks:
+                proven = reached
+    if proven.offset > upload.offset:
+        _sync(store, upload.id, upload.offset, proven.offset)
+    return proven
+
+
+def _sync(store: Store, upload_id: str, start: int, stop: int) -> None:
     writer = store.writer(upload_id, stop)
     try:
         writer.sync()
@@ -101,7 +118,6 @@ def _sync_tail(store: Store, upload_id: str, start: int, stop: int, crc64: int) 
         raise
     finally:
         writer.close()
-    return running.value
 
 
 def _has_all(store: Store, record: Record) -> bool:

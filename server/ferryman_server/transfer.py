@@ -25,10 +25,10 @@ from ferryman_server import pacing
 from ferryman_server.body import Body, End
 from ferryman_server.claims import Claim
 from ferryman_server.completion import completed
-from ferryman_server.intake import Intake, Mark
+from ferryman_server.intake import Intake
 from ferryman_server.metrics import Metrics
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
-from ferryman_server.storage.base import Settles, Store, StoreError, StoreFull, SyncFailed
+from ferryman_server.storage.base import Mark, Settles, Store, StoreError, StoreFull, SyncFailed
 from ferryman_server.threads import in_thread
 
 

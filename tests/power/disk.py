@@ -1,19 +1,20 @@
 """What a disk has after a power cut, computed from what a process did to it.
 
-Rules. A file's bytes are durable when a sync of that file, begun after they were written, ended well; a folder's
-entries when a sync of that folder did. Nothing else is promised (POSIX), and real file systems keep more, each in its
-own way. So there are several images of one moment:
+Rules. A file's bytes are durable when a sync of that file, begun after they were written, ended well, its attributes
+when that was an fsync; a folder's entries when a sync of that folder did. Nothing else is promised (POSIX), and real
+file systems keep more, each in its own way. So there are several images of one moment:
 
 - `STRICT`: what was synced and nothing else. A file whose folder was not synced has no name; a file that was moved has
   its new name after a sync of the new folder and loses its old one after a sync of the old: each alone is possible.
-- `JOURNAL`: names, sizes and moves as they were at some moment since the last sync, in order, as journalling file
-  systems keep them; of unsynced bytes each sector for itself, and zeros where there were none before.
-- `SHUFFLED`: each change of a name or size for itself, each sector for itself, sectors torn. A move is one change, and
-  nothing is moved into a folder that is not there.
+- `JOURNAL`: names, sizes, attributes and moves as they were at some moment since the last sync, in order, as
+  journalling file systems keep them; of unsynced bytes each sector for itself, and zeros where there were none before.
+- `SHUFFLED`: each change of a name, size or attribute for itself, each sector for itself, sectors torn. A move is one
+  change, and nothing is moved into a folder that is not there.
 - `WHOLE`: everything, as after a process that was killed.
 
 After a failed sync the kernel calls the pages clean and forgets them: no later sync makes these bytes durable, and its
-good end means nothing for them. They read well until the power goes.
+good end means nothing for them. They read well until the power goes. Sizes and attributes are no pages: they wait for
+the next sync.
 """
 
 import os
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from tests.power.oplog import Kind, Operation, What
-from tests.power.tree import Tree, read_tree, walk
+from tests.power.tree import NUL, Tree, beside, read_attributes, read_tree, walk
 
 SECTOR: Final = 4096  # bytes that are kept or lost together, except where they are torn
 TEAR: Final = 512  # bytes that are never torn
@@ -48,6 +49,15 @@ class _Change:
     offset: int  # bytes; the new length if there is no data
     data: bytes | None
     lost: bool = False  # a failed sync has taken the data; the size stands
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A change of a file's attribute."""
+
+    number: int  # of the operation
+    name: str
+    value: bytes | None  # None: it is removed
 
 
 @dataclass(slots=True)
@@ -74,25 +84,39 @@ class _Entry:
     move: _Move
 
 
+@dataclass(slots=True)
+class _State:
+    """What a file holds."""
+
+    content: bytearray = field(default_factory=bytearray)
+    attributes: dict[str, bytes] = field(default_factory=dict)
+
+    def copy(self) -> "_State":
+        return _State(self.content.copy(), self.attributes.copy())
+
+
 @dataclass(slots=True, eq=False)
 class _File:
-    live: bytearray = field(default_factory=bytearray)
-    durable: bytearray = field(default_factory=bytearray)
-    pending: list[_Change] = field(default_factory=list)
+    live: _State = field(default_factory=_State)
+    durable: _State = field(default_factory=_State)
+    pending: list[_Change | _Mark] = field(default_factory=list)
 
-    def change(self, change: _Change) -> None:
+    def change(self, change: _Change | _Mark) -> None:
         _apply(self.live, change)
         self.pending.append(change)
 
-    def settle(self, begun: int) -> None:
-        for change in self.pending:
-            if change.number < begun:
+    def settle(self, begun: int, *, bytes_only: bool = False) -> None:
+        pending, self.pending = self.pending, []
+        for change in pending:
+            if change.number < begun and not (bytes_only and isinstance(change, _Mark)):
                 _apply(self.durable, change)
-        self.pending = [change for change in self.pending if change.number >= begun]
+            else:
+                self.pending.append(change)
 
     def lose(self, begun: int) -> None:
         for change in self.pending:
-            change.lost = change.lost or change.number < begun
+            if isinstance(change, _Change):
+                change.lost = change.lost or change.number < begun
 
 
 @dataclass(slots=True, eq=False)
@@ -140,6 +164,8 @@ class Disk:
                 self._file(operation.a).change(_Change(self.count, operation.b, operation.data))
             case Kind.TRUNCATE:
                 self._file(operation.a).change(_Change(self.count, operation.b, None))
+            case Kind.ATTRIBUTE:
+                self._file(operation.a).change(_Mark(self.count, *operation.attribute))
             case Kind.UNLINK | Kind.RMDIR:
                 self._name(operation.path, None)
             case Kind.LINK:
@@ -170,8 +196,9 @@ class Disk:
 
     def lengths(self) -> dict[str, int]:
         """How long each file is by now, synced or not, by its last name."""
-        whole = self.image(Image.WHOLE, random.Random())
-        return {os.path.basename(path): len(content) for path, content in walk(whole) if content is not None}
+        leaves = walk(self.image(Image.WHOLE, random.Random()))
+        files = {path: content for path, content in leaves if content is not None and NUL not in path}
+        return {os.path.basename(path): len(content) for path, content in files.items()}
 
     def difference(self) -> str | None:
         """Where the folder, as it really is, differs from what the operations made of it; None: nowhere.
@@ -182,7 +209,8 @@ class Disk:
         real = dict(walk(read_tree(self._root)))
         for path in sorted(model.keys() | real.keys()):
             if not path.endswith("-shm") and model.get(path) != real.get(path):
-                return f"{path}: {_told(model.get(path))} in the model, {_told(real.get(path))} in the folder"
+                where = path.replace(NUL, " ")  # for people
+                return f"{where}: {_told(model.get(path))} in the model, {_told(real.get(path))} in the folder"
         return None
 
     # What happened
@@ -215,10 +243,14 @@ class Disk:
         what = What(operation.c)
         nodes = list(self._nodes.values()) if what is What.EVERYTHING else [self._nodes[operation.a]]
         for node in nodes:
-            if well:
+            if not well:
+                if isinstance(node, _File):
+                    node.lose(begun)
+            elif what is What.BYTES:
+                assert isinstance(node, _File)
+                node.settle(begun, bytes_only=True)
+            else:
                 node.settle(begun)
-            elif isinstance(node, _File):
-                node.lose(begun)
         if well:
             self._settled = max(self._settled, begun)
 
@@ -242,8 +274,8 @@ class Disk:
             if entry.is_dir(follow_symlinks=False):
                 folder.live[entry.name] = self._take(entry.path)
             else:
-                content = Path(entry.path).read_bytes()
-                node = self._nodes[entry.inode()] = _File(bytearray(content), bytearray(content))
+                state = _State(bytearray(Path(entry.path).read_bytes()), read_attributes(entry.path))
+                node = self._nodes[entry.inode()] = _File(state, state.copy())
                 folder.live[entry.name] = node
         folder.durable = dict(folder.live)
         return folder
@@ -251,7 +283,8 @@ class Disk:
     # What is left
 
     def _luck(self, keeps: Callable[[int], bool], chance: random.Random) -> Tree:
-        """An image that keeps a change of a name or a size if `keeps` says so, and of the bytes each sector by luck."""
+        """An image that keeps a change of a name, a size or an attribute if `keeps` says so, and of the bytes each
+        sector by luck."""
         moves: dict[int, bool] = {}
         share = chance.choice((0.0, 0.5, 1.0))
 
@@ -267,18 +300,39 @@ class Disk:
                     _enter(left, entry)
             return left
 
-        def content(file: _File) -> bytearray:
+        def state(file: _File) -> _State:
             if not file.pending:
                 return file.durable
-            left = bytearray(file.durable)
+            left = file.durable.copy()
             for change in file.pending:
                 _apply_by_luck(left, change, keeps(change.number), share, chance)
             return left
 
-        return _tree(self._top, entries, content)
+        return _tree(self._top, entries, state)
 
 
-def _apply(content: bytearray, change: _Change) -> None:
+def _apply(state: _State, change: _Change | _Mark) -> None:
+    if isinstance(change, _Mark):
+        _mark(state.attributes, change)
+    else:
+        _write(state.content, change)
+
+
+def _apply_by_luck(state: _State, change: _Change | _Mark, kept: bool, share: float, chance: random.Random) -> None:
+    if isinstance(change, _Change):
+        _write_by_luck(state.content, change, kept, share, chance)
+    elif kept:
+        _mark(state.attributes, change)
+
+
+def _mark(attributes: dict[str, bytes], mark: _Mark) -> None:
+    if mark.value is None:
+        attributes.pop(mark.name, None)
+    else:
+        attributes[mark.name] = mark.value
+
+
+def _write(content: bytearray, change: _Change) -> None:
     if change.data is None:
         _resize(content, change.offset)
     elif change.lost:
@@ -289,7 +343,7 @@ def _apply(content: bytearray, change: _Change) -> None:
         content[change.offset : change.offset + len(change.data)] = change.data
 
 
-def _apply_by_luck(content: bytearray, change: _Change, resized: bool, share: float, chance: random.Random) -> None:
+def _write_by_luck(content: bytearray, change: _Change, resized: bool, share: float, chance: random.Random) -> None:
     if change.data is None:
         if resized:
             _resize(content, change.offset)
@@ -327,13 +381,16 @@ def _enter(entries: dict[str, _Node], entry: _Entry) -> None:
         entries[entry.name] = entry.node
 
 
-def _tree(
-    folder: _Folder, entries: Callable[[_Folder], dict[str, _Node]], content: Callable[[_File], bytearray]
-) -> Tree:
-    return {
-        name: _tree(node, entries, content) if isinstance(node, _Folder) else content(node)
-        for name, node in entries(folder).items()
-    }
+def _tree(folder: _Folder, entries: Callable[[_Folder], dict[str, _Node]], state: Callable[[_File], _State]) -> Tree:
+    tree: Tree = {}
+    for name, node in entries(folder).items():
+        if isinstance(node, _Folder):
+            tree[name] = _tree(node, entries, state)
+        else:
+            left = state(node)
+            tree[name] = left.content
+            tree |= beside(name, left.attributes)
+    return tree
 
 
 def _told(content: bytes | bytearray | None) -> str:

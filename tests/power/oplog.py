@@ -26,6 +26,7 @@ class Kind(IntEnum):
     SEND = 11
     START = 12  # of a process
     UNSUPPORTED = 13
+    ATTRIBUTE = 14  # of a file: set or removed
 
 
 class What(IntEnum):
@@ -34,6 +35,7 @@ class What(IntEnum):
     FILE = 0
     FOLDER = 1
     EVERYTHING = 2
+    BYTES = 3  # of a file, and its size: fdatasync
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class Operation:
         """The two names."""
         old, _, new = self.data.decode().partition("\0")
         return old, new
+
+    @property
+    def attribute(self) -> tuple[str, bytes | None]:
+        """The attribute's name and value; None: it was removed."""
+        name, _, value = self.data.partition(b"\0")
+        return name.decode(), value if self.b else None
 
 
 class OpLog:

@@ -34,11 +34,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-enum { CREATE = 1, WRITE, TRUNCATE, RENAME, UNLINK, MKDIR, RMDIR, LINK, SYNC, SYNCED, SEND, START, UNSUPPORTED };
+enum {
+    CREATE = 1, WRITE, TRUNCATE, RENAME, UNLINK, MKDIR, RMDIR, LINK, SYNC, SYNCED, SEND, START, UNSUPPORTED, ATTRIBUTE
+};
 enum { UNKNOWN, OTHER, FILE_BELOW, FOLDER_BELOW, CLIENT };
-enum { ONE_FILE, ONE_FOLDER, EVERYTHING };
+enum { ONE_FILE, ONE_FOLDER, EVERYTHING, BYTES };
 enum { DESCRIPTORS = 65536, PIECES = 1024 };
 
 struct record { uint32_t size, kind; int64_t a, b, c; }; /* `size` bytes follow */
@@ -510,6 +513,52 @@ int fallocate64(int fd, int mode, off64_t offset, off64_t length) { return fallo
 int posix_fallocate(int fd, off_t offset, off_t length) { return fallocate(fd, 0, offset, length) ? errno : 0; }
 int posix_fallocate64(int fd, off64_t offset, off64_t length) { return fallocate(fd, 0, offset, length) ? errno : 0; }
 
+/* Attributes */
+
+static int known_below(int fd) {
+    uint64_t id;
+    int kind = kind_of(fd, &id);
+    return kind == FILE_BELOW || kind == FOLDER_BELOW;
+}
+
+static int named_below(const char *path) {
+    char whole[PATH_MAX];
+    return resolve(AT_FDCWD, path, whole);
+}
+
+static void note_attribute(const struct stat *of, const char *name, int set, const void *value, size_t size) {
+    static const char folder[] = "an attribute of a folder";
+    struct iovec data[] = {{(void *)name, strlen(name) + 1}, {(void *)value, size}};
+    if (S_ISDIR(of->st_mode)) note_text(UNSUPPORTED, 0, folder, strlen(folder));
+    else note(ATTRIBUTE, of->st_ino, set, 0, data, 2, data[0].iov_len + size);
+}
+
+#define ATTRIBUTE_OF(call, types, values, where, inside, look, ...) \
+    int call types { \
+        NEXT(call); \
+        if (!inside(where)) return next values; \
+        struct stat status; \
+        enter(); \
+        int done = next values; \
+        if (done == 0 && look(where, &status) == 0) note_attribute(&status, name, __VA_ARGS__); \
+        leave(); \
+        return done; \
+    }
+
+#define SETTING(call, type, where, inside, look) \
+    ATTRIBUTE_OF(call, (type where, const char *name, const void *value, size_t size, int flags), \
+                 (where, name, value, size, flags), where, inside, look, 1, value, size)
+
+#define REMOVING(call, type, where, inside, look) \
+    ATTRIBUTE_OF(call, (type where, const char *name), (where, name), where, inside, look, 0, NULL, 0)
+
+SETTING(fsetxattr, int, fd, known_below, fstat)
+SETTING(setxattr, const char *, path, named_below, stat)
+SETTING(lsetxattr, const char *, path, named_below, lstat)
+REMOVING(fremovexattr, int, fd, known_below, fstat)
+REMOVING(removexattr, const char *, path, named_below, stat)
+REMOVING(lremovexattr, const char *, path, named_below, lstat)
+
 /* Names */
 
 static int two_names(int from_folder, const char *from, int to_folder, const char *to, int kind, int flags) {
@@ -606,17 +655,17 @@ static int synced(int fd, int what, uint64_t id) {
     return error ? -1 : 0;
 }
 
-#define SYNC_OF(name) \
+#define SYNC_OF(name, of_file) \
     int name(int fd) { \
         NEXT(name); \
         uint64_t id = 0; \
         int kind = kind_of(fd, &id); \
         if (kind != FILE_BELOW && kind != FOLDER_BELOW) return next(fd); \
-        return synced(fd, kind == FILE_BELOW ? ONE_FILE : ONE_FOLDER, id); \
+        return synced(fd, kind == FILE_BELOW ? of_file : ONE_FOLDER, id); \
     }
 
-SYNC_OF(fsync)
-SYNC_OF(fdatasync)
+SYNC_OF(fsync, ONE_FILE)
+SYNC_OF(fdatasync, BYTES)
 
 int syncfs(int fd) {
     NEXT(syncfs);

@@ -11,7 +11,7 @@ import pytest
 from tests.power.disk import Disk, Image
 from tests.power.oplog import OpLog
 from tests.power.shim import Watch
-from tests.power.tree import Tree
+from tests.power.tree import Tree, read_tree, write_tree
 
 PRELUDE = """
 import mmap, os
@@ -23,6 +23,11 @@ def put(path, data, at=0, sync=False):
 def sync(path):
     file = os.open(path, os.O_RDONLY)
     os.fsync(file)
+    os.close(file)
+def mark(path, value, sync=False):
+    file = os.open(path, os.O_WRONLY)
+    os.setxattr(file, 'user.m', value)
+    if sync: os.fsync(file)
     os.close(file)
 """
 
@@ -71,6 +76,65 @@ def strict(disk: Disk) -> Tree:
 def test_only_what_was_synced_is_left(place: Path, tmp_path: Path, program: str, left: Tree) -> None:
     """A file's bytes need a sync of the file, its name one of the folder, and neither stands for the other."""
     assert strict(run(program, tmp_path)) == left
+
+
+MARKED = "put('a', b'xyz', sync=True); mark('a', b'1', sync=True); sync('.'); "
+
+
+@pytest.mark.parametrize(
+    ("program", "left"),
+    [
+        ("put('a', b'xyz', sync=True); sync('.'); mark('a', b'1')", {"a": b"xyz"}),
+        ("put('a', b'xyz', sync=True); mark('a', b'1', sync=True)", {}),
+        (MARKED, {"a": b"xyz", "a\0user.m": b"1"}),
+        ("put('a', b'xyz'); sync('.'); mark('a', b'1'); put('a', b'123', 3, sync=True)", {"a": b"xyz123"}),
+        ("put('a', b'xyz'); sync('.'); mark('a', b''); os.sync()", {"a": b"xyz", "a\0user.m": b""}),
+        (MARKED + "mark('a', b'22')", {"a": b"xyz", "a\0user.m": b"1"}),
+        (MARKED + "mark('a', b'22'); sync('a')", {"a": b"xyz", "a\0user.m": b"22"}),
+        (MARKED + "os.removexattr('a', 'user.m'); sync('.')", {"a": b"xyz", "a\0user.m": b"1"}),
+        (MARKED + "os.removexattr('a', 'user.m'); sync('a')", {"a": b"xyz"}),
+        (MARKED + "os.rename('a', 'b')", {"a": b"xyz", "a\0user.m": b"1"}),
+        (MARKED + "os.rename('a', 'b'); sync('.')", {"b": b"xyz", "b\0user.m": b"1"}),
+        (MARKED + "os.unlink('a'); sync('.'); put('a', b'new', sync=True); sync('.')", {"a": b"new"}),
+    ],
+)
+def test_an_attribute_needs_a_sync_of_its_file(tmp_path: Path, program: str, left: Tree) -> None:
+    """It is like the file's bytes, but that `fdatasync` need not store it: it goes where the file goes."""
+    assert strict(run(program, tmp_path)) == left
+
+
+def test_every_way_to_an_attribute_is_seen(tmp_path: Path) -> None:
+    """By descriptor and by path, set and removed; a call that fails has changed nothing."""
+    program = """
+put('a', b'xyz')
+file = os.open('a', os.O_RDONLY)
+os.setxattr('a', 'user.path', b'1'); os.setxattr('a', 'user.link', b'\\0\\n', follow_symlinks=False)
+os.setxattr(file, 'user.file', b'3'); os.setxattr(os.path.abspath('a'), 'user.whole', b'4')
+for number, name in enumerate(('path', 'link', 'file')): os.setxattr('a', f'user.old{number}', b'5')
+os.removexattr('a', 'user.old0'); os.removexattr('a', 'user.old1', follow_symlinks=False)
+os.removexattr(file, 'user.old2')
+for name, flags in (('user.path', os.XATTR_CREATE), ('user.none', os.XATTR_REPLACE)):
+    try: os.setxattr('a', name, b'no', flags)
+    except OSError: pass
+"""
+    disk = run(program, tmp_path)  # compares the model with the folder
+    values = {"path": b"1", "link": b"\0\n", "file": b"3", "whole": b"4"}
+    whole = {"a": b"xyz"} | {f"a\0user.{name}": value for name, value in values.items()}
+    assert disk.image(Image.WHOLE, random.Random(0)) == whole
+    assert strict(disk) == {}
+    assert disk.lengths() == {"a": 3}
+
+
+def test_attributes_that_are_there_already_are_durable(tmp_path: Path) -> None:
+    """What an image is written as is what the next disk begins with; what changes unseen is found."""
+    left: Tree = {"d": {"a\0user.m": b"1", "a": b"xyz", "b": b""}, "e": {}}
+    write_tree(left, tmp_path / "disk")
+    assert read_tree(str(tmp_path / "disk")) == left
+    disk = Disk(tmp_path / "disk")
+    assert strict(disk) == disk.image(Image.WHOLE, random.Random(0)) == left
+    assert disk.difference() is None
+    os.setxattr(tmp_path / "disk/d/a", "user.m", b"22")
+    assert disk.difference() == "/d/a user.m: 1 bytes in the model, 2 bytes in the folder"
 
 
 MOVE = "os.mkdir('p'); os.mkdir('q'); put('p/a', b'xyz', sync=True); sync('p'); sync('.'); os.rename('p/a', 'q/a'); "
@@ -123,6 +187,18 @@ os.rename('a', 'b'); sync('b'); sync('.')
     assert strict(run(program, tmp_path, of="/a")) == {"b": b"\0Y\0"}
 
 
+@pytest.mark.parametrize(("later", "left"), [("", {"b": b""}), ("sync('b')", {"b": b"\0\0\0", "b\0user.m": b"1"})])
+def test_a_failed_sync_does_not_lose_an_attribute(tmp_path: Path, later: str, left: Tree) -> None:
+    """It is no page that is called clean: like the length, it waits for a sync that ends well."""
+    program = """
+put('a', b'xyz'); mark('a', b'1')
+try: sync('a')
+except OSError: pass
+os.rename('a', 'b'); sync('.')
+"""
+    assert strict(run(program + later, tmp_path, of="/a")) == left
+
+
 def test_luck_keeps_or_loses_each_sector_for_itself(tmp_path: Path) -> None:
     """Unsynced bytes are there, zero, or what was there before, and never anything else."""
     disk = run("put('a', b'o' * 16384, sync=True); sync('.'); put('a', b'n' * 32768)", tmp_path)
@@ -136,6 +212,18 @@ def test_luck_keeps_or_loses_each_sector_for_itself(tmp_path: Path) -> None:
         assert set(content[16384:]) <= set(b"n\0")
         seen.add(bytes(content[512::4096]))
     assert len(seen) > 20
+
+
+def test_luck_keeps_or_loses_each_change_of_an_attribute(tmp_path: Path) -> None:
+    """The synced value, or a later one: in order where there is a journal, each for itself where there is none."""
+    disk = run(MARKED + "mark('a', b'2'); os.setxattr('a', 'user.n', b'3'); os.removexattr('a', 'user.m')", tmp_path)
+    seen: dict[Image, set[tuple[object, object]]] = {Image.JOURNAL: set(), Image.SHUFFLED: set()}
+    for seed in range(200):
+        for kind, found in seen.items():
+            tree = disk.image(kind, random.Random(seed))
+            found.add((tree.get("a\0user.m"), tree.get("a\0user.n")))
+    assert seen[Image.JOURNAL] == {(b"1", None), (b"2", None), (b"2", b"3"), (None, b"3")}
+    assert seen[Image.SHUFFLED] == {(value, other) for value in (b"1", b"2", None) for other in (None, b"3")}
 
 
 def test_luck_never_loses_a_moved_file_between_two_folders(tmp_path: Path) -> None:
@@ -163,6 +251,8 @@ def is_there(tree: Tree, path: str) -> bool:
     [
         "os.symlink('a', 'b')",
         "put('a', b'xyz'); file = os.open('a', os.O_RDWR); mmap.mmap(file, 3)[0] = 1",
+        "os.mkdir('d'); os.setxattr('d', 'user.m', b'1')",
+        "os.setxattr(os.open('.', os.O_RDONLY), 'user.m', b'1')",
     ],
 )
 def test_what_the_shim_cannot_follow_voids_the_run(tmp_path: Path, program: str) -> None:

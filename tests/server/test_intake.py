@@ -1,9 +1,10 @@
-"""An intake never runs far ahead of what is committed: a power cut costs the checkpoint's size at most."""
+"""An intake never runs far ahead of what is durable: a power cut costs the checkpoint's size at most."""
 
 import random
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,14 +14,21 @@ from ferryman_protocol.commands import Admission, Content
 from ferryman_protocol.model import Phase, Upload
 from ferryman_server.intake import Intake
 from ferryman_server.state.base import Record
+from ferryman_server.storage import local_marks
+from ferryman_server.storage.base import Mark, Store, SyncFailed
+from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
+from tests.server.core_model import crc_of
+from tests.server.storage.synced_disk import SyncedDisk
+from tests.support.process import eventually
+from tests.support.uploading import content
 
 ID = "a2b3c4d5e6f7g2h3i4j5k6l7m2"
 MOST = 1000
 
 
-def _intake() -> Intake:
-    store = MemoryStore()
+def _intake(store: Store | None = None) -> Intake:
+    store = store or MemoryStore()
     store.open()
     upload = Upload(id=ID, phase=Phase.EMPTY, length=None, dialect="tus")
     admission = Admission(room=None, length=None, finishes_at_length=False, completes=False, overrun_invalidates=False)
@@ -108,3 +116,51 @@ def test_an_older_commit_takes_nothing_back(behind: int) -> None:
     thread = _write(intake, 800)
     thread.join(5)
     assert not thread.is_alive()
+
+
+def test_a_store_that_keeps_marks_needs_no_commit(tmp_path: Path) -> None:
+    """The bytes of a body that goes on are marked instead, each with the right checksum; nobody waits for ever."""
+    store, whole = LocalStore(tmp_path / "data"), content(50 * MOST)
+    intake = _intake(store)
+    intake.keep_near(MOST, _never)
+    for start in range(0, len(whole), 300):
+        intake.write(memoryview(whole[start : start + 300]))
+        for mark in store.marks(ID):
+            assert mark == Mark(mark.offset, crc_of(whole[: mark.offset]))
+    assert max(mark.offset for mark in store.marks(ID)) >= len(whole) - MOST
+    intake.close()
+
+
+def test_where_no_mark_can_be_left_a_commit_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a store that keeps none."""
+    monkeypatch.setattr(local_marks, "_possible", False)
+    intake, due = _intake(LocalStore(tmp_path / "data")), threading.Event()
+    intake.keep_near(MOST, due.set)
+    intake.write(memoryview(bytes(MOST)))
+    assert due.wait(5)
+    intake.close()
+
+
+def test_a_mark_whose_sync_fails_ends_the_writing(tmp_path: Path) -> None:
+    """Whoever writes is not kept waiting, and hears of it with the next piece."""
+    tmp_path.joinpath("disk").mkdir()
+    disk = SyncedDisk(tmp_path / "disk")
+    intake = _intake(LocalStore(disk.root / "data", sync=disk.sync_file, sync_entries=disk.sync_folder))
+    intake.keep_near(MOST, _never)
+    intake.write(memoryview(bytes(MOST // 4)))
+    disk.failing = True
+
+    def write_on() -> bool:
+        try:
+            intake.write(memoryview(bytes(100)))
+        except SyncFailed:
+            return True
+        return False
+
+    eventually(write_on)
+    intake.close()
+    disk.close()
+
+
+def _never() -> None:
+    raise AssertionError("a commit was asked for")

@@ -1,5 +1,6 @@
 """What a start does about the end before it, on a store in memory and on local files."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from ferryman_protocol.model import Concat, Phase, Upload
 from ferryman_server.state.base import Record
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
-from ferryman_server.storage.base import Writer
+from ferryman_server.storage.base import Mark, Writer
+from ferryman_server.storage.local_marks import put_marks
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE, OTHER, put
 from tests.server.core_model import crc_of
@@ -74,6 +76,61 @@ async def test_after_a_reboot_the_row_decides(disk: Disk) -> None:
         assert await core.offset(ONE) == COMMITTED
         await core.append(ONE, COMMITTED, Feed(WHOLE[COMMITTED:]))
         assert held(disk.store, ONE, len(WHOLE)) == WHOLE
+
+
+def leave_marks(disk: Disk, *marks: Mark) -> None:
+    """Beside the file, as a writer leaves them."""
+    descriptor = os.open(disk.folder / "data" / "uploads" / ONE, os.O_WRONLY)
+    assert put_marks(descriptor, marks)
+    os.close(descriptor)
+
+
+RIGHT = [Mark(size, crc_of(WHOLE[:size])) for size in (5000, 6000)]
+WRONG = Mark(6500, 0)
+
+
+@pytest.mark.parametrize(
+    ("marks", "offset"),
+    [
+        (RIGHT, 6000),
+        (RIGHT[::-1], 6000),
+        ([RIGHT[0], WRONG], 5000),
+        ([WRONG], COMMITTED),
+        ([], COMMITTED),
+        ([Mark(2000, crc_of(WHOLE[:2000]))], COMMITTED),  # older than the row
+        ([RIGHT[0], Mark(8000, crc_of(WHOLE[:8000]))], 5000),  # its bytes are not there
+        ([Mark(TAIL, crc_of(WHOLE[:TAIL]))], TAIL),
+    ],
+)
+async def test_after_a_reboot_a_mark_proves_what_is_there(tmp_path: Path, marks: list[Mark], offset: int) -> None:
+    """Bytes that no commit had told of are adopted as far as their checksum is that of a mark."""
+    disk = Disk(tmp_path, store_of("local", tmp_path))
+    await left_behind(disk, replace(record_of(), adoptable=False))
+    leave_marks(disk, *marks)
+    async with running(disk, same_boot=False) as core:
+        record = await core.record(ONE)
+        assert (record.upload.offset, record.crc64) == (offset, crc_of(WHOLE[:offset]))
+        await core.append(ONE, offset, Feed(WHOLE[offset:]))
+        assert held(disk.store, ONE, len(WHOLE)) == WHOLE
+
+
+@pytest.mark.parametrize("same_boot", [True, None])
+async def test_a_mark_proves_nothing_as_long_as_the_kernel_may_be_the_same(
+    tmp_path: Path, same_boot: bool | None
+) -> None:
+    """It may still read well what a failed sync has taken."""
+    disk = Disk(tmp_path, store_of("local", tmp_path))
+    await left_behind(disk, replace(record_of(), adoptable=False))
+    leave_marks(disk, *RIGHT)
+    async with running(disk, same_boot=same_boot) as core:
+        assert await core.offset(ONE) == COMMITTED
+
+
+async def test_where_nobody_knows_whether_the_kernel_is_the_same_the_row_decides(disk: Disk) -> None:
+    """A tail that could be adopted after a kill may be anything after a reboot."""
+    await left_behind(disk, record_of())
+    async with running(disk, same_boot=None) as core:
+        assert await core.offset(ONE) == COMMITTED
 
 
 async def test_the_tail_of_a_coded_or_checksummed_request_is_not_adopted(disk: Disk) -> None:

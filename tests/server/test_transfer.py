@@ -17,7 +17,9 @@ from ferryman_server.claims import Intent
 from ferryman_server.decoding import Corrupt, TooLarge, Truncated
 from ferryman_server.intake import Intake
 from ferryman_server.state.base import Fenced
-from ferryman_server.storage.base import Store
+from ferryman_server.storage import local_marks
+from ferryman_server.storage.base import Mark, Store
+from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.testing_rig import ONE
 from tests.server.core_model import crc_of
 from tests.server.transfer_rig import LENGTH, WHOLE, Rig, accept, rigged
@@ -64,8 +66,9 @@ async def test_a_body_without_bytes_touches_neither_row_nor_store(rig: Rig) -> N
     assert (rig.commits, rig.store.tail(ONE, 0)) == ([], -1)
 
 
-async def test_each_so_many_bytes_are_committed_while_more_come(rig: Rig) -> None:
+async def test_each_so_many_bytes_are_committed_while_more_come(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint is told when its bytes are in the store and its row is committed, the body going on."""
+    monkeypatch.setattr(local_marks, "_possible", False)
     feed = Feed(length=LENGTH, whole=False)
     transfer = rig.transfer(feed)
     ending = asyncio.create_task(transfer.run(feed.body(), accept))
@@ -78,6 +81,24 @@ async def test_each_so_many_bytes_are_committed_while_more_come(rig: Rig) -> Non
     assert await ending is End.COMPLETE
     assert [commit.upload.offset for commit in rig.commits][:3] == [100_000, 200_000, 300_000]
     assert rig.unsafe == []
+
+
+async def test_each_so_many_bytes_are_marked_where_the_store_can(tmp_path: Path) -> None:
+    """Which costs less than a commit; the row is told by the clock, and at the end."""
+    store = LocalStore(tmp_path / "data")
+    store.open()
+    async with rigged(Disk(tmp_path, store)) as rig:
+        feed = Feed(length=LENGTH, whole=False)
+        ending = asyncio.create_task(rig.transfer(feed).run(feed.body(), accept))
+        for end in (100_000, 200_000, 300_000):
+            feed.send(WHOLE[end - 100_000 : end])
+            mark = Mark(end, crc_of(WHOLE[:end]))
+            await until(lambda reached=mark: reached in store.marks(ONE))  # type: ignore[misc]
+        assert rig.commits == []
+        feed.send(WHOLE[300_000:])
+        feed.end()
+        assert await ending is End.COMPLETE
+        assert await rig.offset() == LENGTH
 
 
 async def test_a_trickle_is_committed_by_the_clock(rig: Rig) -> None:
@@ -264,6 +285,7 @@ async def test_a_lease_that_was_passed_on_ends_the_transfer(rig: Rig) -> None:
 
 async def test_a_cancelled_request_leaves_row_and_record_alike(rig: Rig) -> None:
     """However a task is ended, a commit under way comes to its end, and the writer is closed."""
+    rig.checkpoint_interval = 0.02
     feed = Feed(WHOLE[:300_000], length=LENGTH, whole=False)
     transfer = rig.transfer(feed)
     ending = asyncio.create_task(transfer.run(feed.body(), accept))

@@ -172,7 +172,7 @@ class Core:
         events.subscribe(self.house.assembler.listen)
         self.uploads = Uploads(self.house)
 
-    async def start(self, *, same_boot: bool = True) -> Recovered:
+    async def start(self, *, same_boot: bool | None = True) -> Recovered:
         """Open, and recover what the last process left."""
         await self.open()
         return await self.recover(same_boot=same_boot)
@@ -181,7 +181,7 @@ class Core:
         """Open the database."""
         await self._sqlite.open()
 
-    async def recover(self, *, same_boot: bool) -> Recovered:
+    async def recover(self, *, same_boot: bool | None) -> Recovered:
         """Recover what the last process left."""
         return await recover(self.house, same_boot=same_boot)
 
@@ -271,7 +271,7 @@ class Core:
 
 
 @asynccontextmanager
-async def running(disk: Disk, *, same_boot: bool = True, **options: Any) -> AsyncIterator[Core]:
+async def running(disk: Disk, *, same_boot: bool | None = True, **options: Any) -> AsyncIterator[Core]:
     """A process for the length of the `async with`; it ends well."""
     core = Core(disk, **options)
     await core.start(same_boot=same_boot)

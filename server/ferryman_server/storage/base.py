@@ -28,6 +28,14 @@ class SyncFailed(StoreError):
     """A sync failed: bytes written since the last good one may be gone. The writer must be closed, not retried."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the bytes of an upload reach, and the CRC64/NVME of all of them."""
+
+    offset: int
+    crc64: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stray:
     """Something the store holds: an upload's data, for the reaper's look-around."""
@@ -146,6 +154,27 @@ class TakesTogether(Protocol):
 
 
 @runtime_checkable
+class Marks(Writer, Protocol):
+    """Writers that can leave a mark beside the data, for less than a commit of the upload's row costs: so that after a
+    power cut bytes are found again that no commit had told of yet. A mark proves itself: its CRC is compared first."""
+
+    def sync_marked(self, mark: Mark) -> bool:
+        """Like `sync`, and the mark, which tells of nothing that is not written yet, is durable at return as well.
+
+        The mark made before it stays until then. False: there can be no mark here, and nothing was done. May run beside
+        `write`. Raises what `sync` raises.
+        """
+
+
+@runtime_checkable
+class KeepsMarks(Protocol):
+    """Stores whose writers leave :class:`Marks`."""
+
+    def marks(self, upload_id: str) -> Sequence[Mark]:
+        """The marks beside unpublished data, in no order; none where there are none, or where they make no sense."""
+
+
+@runtime_checkable
 class KeepsSmall(Protocol):
     """Stores that hold small contents in memory until many of them are made durable together.
 
@@ -176,7 +205,10 @@ def read_all(store: Store, upload_id: str, length: int) -> bytes:
 
 __all__: Sequence[str] = [
     "Concatenates",
+    "KeepsMarks",
     "KeepsSmall",
+    "Mark",
+    "Marks",
     "Settles",
     "Store",
     "StoreError",

@@ -25,7 +25,7 @@ from ferryman_server.storage.syscalls import (
     FILE_MODE,
     FOLDER_MODE,
     Sync,
-    sync_data,
+    sync_file,
     sync_folder,
     translating,
     write_all,
@@ -99,7 +99,7 @@ def read_store_id(data: Path) -> str | None:
     return name
 
 
-def read_or_make_store_id(data: Path, *, sync: Sync = sync_data, sync_entries: Sync = os.fsync) -> str:
+def read_or_make_store_id(data: Path, *, sync: Sync = sync_file, sync_entries: Sync = os.fsync) -> str:
     """The id in `store.toml`, made and stored durably when there is none. Raises StoreError."""
     name = read_store_id(data)
     if name is None:

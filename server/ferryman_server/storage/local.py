@@ -24,25 +24,29 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from ferryman_protocol.model import ID_PATTERN
-from ferryman_server.storage.base import StoreError, Stray, SyncFailed
+from ferryman_server.storage.base import Mark, StoreError, Stray, SyncFailed
 from ferryman_server.storage.identity import prepare_folder, read_or_make_store_id
 from ferryman_server.storage.joined_sync import sync_filesystem, tells_failures
 from ferryman_server.storage.local_files import LocalWriter
 from ferryman_server.storage.local_folders import Folders
 from ferryman_server.storage.local_kept import Kept
+from ferryman_server.storage.local_marks import drop_marks, marks_at
 from ferryman_server.storage.local_reading import open_first, pieces, strays_in
 from ferryman_server.storage.local_together import take
+from ferryman_server.storage.recycling import Recycling
 from ferryman_server.storage.syscalls import (
     PIECE,
     Sync,
     open_regular,
     size_of,
-    sync_data,
+    sync_file,
     translating,
     write_back_call,
 )
 
 Durability: TypeAlias = Literal["disk", "os"]
+
+MARKED: Final = 1 << 20  # bytes: no smaller upload is so long under way that anything has to be marked
 
 _ID: Final = re.compile(ID_PATTERN)
 
@@ -57,7 +61,7 @@ class LocalStore:
         data: Path,
         *,
         durability: Durability = "disk",
-        sync: Sync = sync_data,
+        sync: Sync = sync_file,
         sync_entries: Sync = os.fsync,
         sync_all: Sync | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class LocalStore:
         self._sync = sync if self._durable else _leave_to_the_kernel
         self._sync_entries = sync_entries if self._durable else _leave_to_the_kernel
         self._write_back = write_back_call()
+        self._recycling = Recycling()
         self._store_id: str | None = None
         self._entered: set[str] = set()  # receiving uploads whose folder entry this process has made durable
         self._clean: set[str] = set()  # receiving uploads without a writer, of whose file nothing is volatile
@@ -85,7 +90,7 @@ class LocalStore:
         for folder in (self._uploads, self._files):
             prepare_folder(Path(folder), sync_entries)
         self._store_id = read_or_make_store_id(self._data, sync=sync, sync_entries=sync_entries)
-        if self._sync is sync_data and self._kept.sync_all is None and tells_failures(self._data):
+        if self._sync is sync_file and self._kept.sync_all is None and tells_failures(self._data):
             self._kept.sync_all = sync_filesystem
 
     def close(self) -> None:
@@ -121,6 +126,7 @@ class LocalStore:
             sync=self._sync,
             sync_entry=sync_entry,
             on_clean_close=partial(self._clean.add, upload_id),
+            recycling=self._recycling,
             write_back=self._write_back,
             lazy=not self._durable,
         )
@@ -136,12 +142,16 @@ class LocalStore:
             size = size_of(path)
         return -1 if size is None else size
 
+    def marks(self, upload_id: str) -> list[Mark]:
+        """The marks at the unpublished file."""
+        return marks_at(self._upload(upload_id))
+
     def publish(self, upload_id: str, length: int) -> None:
         """Move the file to where it can be read, durably; repeatable. Never replaces another published file."""
         source, target = self._upload(upload_id), self._folders.file(upload_id)
         with translating(f"publish {source} as {target}"):
             if size_of(target) is None:
-                self._move(upload_id, source, length)
+                self._cut_and_move(upload_id, source, length)
             else:
                 _accept_moved(source, target, length)
         try:
@@ -165,7 +175,7 @@ class LocalStore:
             if published == length:
                 self._folders.drop_old_name(upload_id)
             elif published is None and size == length:
-                self._folders.move(upload_id)
+                self._move(upload_id, source, length)
             else:
                 raise StoreError(f"{length} bytes are complete, but {source} holds {size} and {target} {published}")
 
@@ -272,11 +282,16 @@ class LocalStore:
                 self._folders.enter()
                 self._entered |= new
 
-    def _move(self, upload_id: str, source: str, length: int) -> None:
+    def _cut_and_move(self, upload_id: str, source: str, length: int) -> None:
         if upload_id not in self._clean or size_of(source) != length:
             # cuts off an unacknowledged tail, makes an empty file, or says that bytes are missing
             with closing(self.writer(upload_id, length)) as writer:
                 writer.sync()
+        self._move(upload_id, source, length)
+
+    def _move(self, upload_id: str, source: str, length: int) -> None:
+        if length >= MARKED:
+            drop_marks(source)
         self._folders.move(upload_id)
 
     def _upload(self, upload_id: str) -> str:

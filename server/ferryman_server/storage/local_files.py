@@ -5,9 +5,9 @@ a piece that did not fit is cut off again at once. A sync may fail after the ker
 calls them clean, and a second sync of the same bytes would succeed without having stored them. So a failed sync kills
 the writer, and what was not durable before is cut off, lest a later start takes it for a good tail.
 
-An upload leaves no trail through the page cache: what is on the disk is given back, so that the same pages are used
-again and again, and what others keep in memory stays there. On a machine whose memory has to be found first (a virtual
-one that shares its host's) this is worth more than all else.
+Where memory is scarce an upload leaves no trail through the page cache: what is on the disk is given back, so that the
+same pages are used again and again, and what others keep in memory stays there (:mod:`recycling` says when). Then, too,
+the kernel is told to begin writing where no sync will wait for it.
 
 Two locks, always taken in this order: `_syncing` (one sync at a time, and `close` waits for it), `_writing` (a piece is
 written, or the file is cut). A sync holds only the first while it waits for the disk, so writing goes on beside it.
@@ -15,12 +15,15 @@ written, or the file is cut). A sync holds only the first while it waits for the
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from ferryman_server.storage.base import StoreError, SyncFailed
+from ferryman_server.storage.base import Mark, StoreError, SyncFailed
 from ferryman_server.storage.chores import do_later
+from ferryman_server.storage.local_marks import put_marks
+from ferryman_server.storage.recycling import Recycling
 from ferryman_server.storage.syscalls import (
     Sync,
     WriteBack,
@@ -49,14 +52,15 @@ class LocalWriter:
         sync: Sync,
         sync_entry: Callable[[], None] | None,
         on_clean_close: Callable[[], None],
+        recycling: Recycling,
         write_back: WriteBack | None = None,
         lazy: bool = False,
     ) -> None:
         """Take over `descriptor`, whose file ends at `offset`. `sync_entry` makes the file's folder entry durable
         (OSError when it cannot); None when it is durable already. `on_clean_close` is called when the writer is closed
-        and nothing about the file is volatile, neither bytes nor its length. `write_back` has the kernel begin to write
-        early, so that little is left for `sync` to wait for; `lazy`: no sync waits for it, so it is done beside the
-        writing."""
+        and nothing about the file is volatile, neither bytes nor its length. `recycling` is told what writes cost.
+        `write_back` has the kernel begin to write early, so that little is left for `sync` to wait for; `lazy`: no sync
+        waits for it, so it is done beside the writing, and only to have pages to use again."""
         self._descriptor = descriptor
         self._path = path
         self._written = offset
@@ -65,8 +69,10 @@ class LocalWriter:
         self._sync = sync
         self._sync_entry = sync_entry
         self._on_clean_close = on_clean_close
+        self._recycling = recycling
         self._write_back = write_back
         self._lazy = lazy
+        self._mark: Mark | None = None  # the last one that is known to be durable
         self._torn = False  # something was cut off since the file was opened
         self._resting = False  # closed for now: what was written is durable, and nothing more has come
         self._left = max(0, offset - CACHED) if lazy else offset  # up to where the page cache was told to give it back
@@ -86,11 +92,13 @@ class LocalWriter:
         with self._writing:
             self._check()
             self._wake()
+            began = time.perf_counter()
             try:
                 write_all(self._descriptor, piece, self._written)
             except OSError as error:
                 self._cut(self._written)
                 raise failure(error, f"write to {self._path} at byte {self._written}") from error
+            self._recycling.wrote(len(piece), time.perf_counter() - began)
             self._written += len(piece)
             if self._written - self._asked >= WRITE_BACK:
                 self._asked = self._written
@@ -98,10 +106,12 @@ class LocalWriter:
 
     def begin(self) -> None:
         """Have the kernel begin to write to the disk what was written, for a sync that comes soon."""
-        if self._lazy:
+        if not self._lazy:
+            self._begin()
+        elif self._recycling.worthwhile:
             do_later(self._begin_later)
         else:
-            self._begin()
+            self._begun = self._left = self._written  # the kernel does it in its own time
 
     def copy_from(self, source: int, length: int) -> None:
         """Append the first `length` bytes of the file open as `source`. Raises StoreFull or StoreError."""
@@ -135,6 +145,17 @@ class LocalWriter:
                 self._leave_cache(reached, 1)
         return reached
 
+    def sync_marked(self, mark: Mark) -> bool:
+        """Make everything written durable, and a mark with it: see :class:`ferryman_server.storage.base.Marks`."""
+        marks = [mark] if self._mark is None else [mark, self._mark]
+        with self._syncing:
+            self._check()
+            if self._resting or not put_marks(self._descriptor, marks):
+                return False
+        self.sync()
+        self._mark = mark
+        return True
+
     def rest(self) -> None:
         """Release the descriptor until more is written, if everything that was written is durable.
 
@@ -154,7 +175,7 @@ class LocalWriter:
                 self._resting = False
                 self._on_clean_close()
             if self._descriptor >= 0:
-                if self._lazy:
+                if self._lazy and self._recycling.worthwhile:
                     self._begin()  # the last chance
                 os.close(self._descriptor)
                 self._descriptor = -1
@@ -177,8 +198,9 @@ class LocalWriter:
         """Give the page cache back what lies before `upto`, if that is at least so much. Pages that are not on the disk
         yet stay; the next call names them again."""
         if upto - self._left >= least and drop_cached is not None:
-            again = max(0, self._left - GIVE_BACK)
-            drop_cached(self._descriptor, again, upto - again)
+            if self._recycling.worthwhile:
+                again = max(0, self._left - GIVE_BACK)
+                drop_cached(self._descriptor, again, upto - again)
             self._left = upto
 
     def _check(self) -> None:

@@ -22,7 +22,8 @@ Sync: TypeAlias = Callable[[int], None]  # makes what a descriptor stands for du
 WriteBack: TypeAlias = Callable[[int, int, int], None]  # descriptor, offset, length: begin to write, wait for nothing
 KernelCopy: TypeAlias = Callable[[int, int, int, int, int], int]  # source, target, count, offset in each → bytes copied
 
-sync_data: Final[Sync] = getattr(os, "fdatasync", os.fsync)  # fdatasync writes the size too, but no time stamps
+# Not fdatasync, which need not store an attribute. Where a file has grown both commit its inode, and cost the same.
+sync_file: Final[Sync] = os.fsync
 kernel_copy: Final[KernelCopy | None] = getattr(os, "copy_file_range", None)  # Linux only
 
 _SYNC_FILE_RANGE_WRITE: Final = 2  # linux/fs.h

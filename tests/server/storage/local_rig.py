@@ -30,7 +30,7 @@ class LocalRig(Rig):
         self.kill()
 
     def fail_syncs(self, failing: bool) -> None:
-        """Let `fdatasync` answer EIO, or work again."""
+        """Let syncs of files answer EIO, or work again."""
         self.disk.failing = failing
 
     def close(self) -> None:

@@ -10,6 +10,9 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import TypeAlias
+
+Picture: TypeAlias = tuple[bytes, dict[str, bytes]]  # a file's content and its attributes
 
 
 class SyncedDisk:
@@ -20,17 +23,17 @@ class SyncedDisk:
         self.failing = False  # syncs of files fail
         self.folders_failing = False
         self.log: list[str] = []  # what was synced, in order: paths relative to the root
-        self._files: dict[int, bytes] = {}  # by inode
+        self._files: dict[int, Picture] = {}  # by inode
         self._folders: dict[int, dict[str, tuple[int, bool]]] = {}  # entries: name → inode, is it a folder
         self._held: dict[int, int] = {}  # an inode that is held open is not given to another file
         self._take_all(root)
 
     def sync_file(self, descriptor: int) -> None:
-        """Take a file's picture; the seam for `fdatasync`."""
+        """Take a file's picture; the seam for its `fsync`."""
         if self.failing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         path = self._log(descriptor)
-        self._files[self._hold(descriptor)] = Path(path).read_bytes()
+        self._files[self._hold(descriptor)] = _picture(Path(path))
 
     def sync_folder(self, descriptor: int) -> None:
         """Take a folder's picture; the seam for `fsync` of folders."""
@@ -86,7 +89,7 @@ class SyncedDisk:
         inode = self._hold(descriptor)
         os.close(descriptor)
         if path.is_file():
-            self._files[inode] = path.read_bytes()
+            self._files[inode] = _picture(path)
             return
         self._take_folder(str(path), inode)
         for entry in path.iterdir():
@@ -96,7 +99,7 @@ class SyncedDisk:
         self,
         path: Path,
         inode: int,
-        files: dict[int, bytes],
+        files: dict[int, Picture],
         folders: dict[int, dict[str, tuple[int, bool]]],
         made: dict[int, Path],
     ) -> None:
@@ -108,5 +111,13 @@ class SyncedDisk:
             elif child in made:
                 os.link(made[child], place)
             else:
-                place.write_bytes(files.get(child, b""))
+                content, attributes = files.get(child, (b"", {}))
+                place.write_bytes(content)
+                for attribute, value in attributes.items():
+                    os.setxattr(place, attribute, value)
                 made[child] = place
+
+
+def _picture(path: Path) -> Picture:
+    names = [name for name in os.listxattr(path) if name.startswith("user.")]
+    return path.read_bytes(), {name: os.getxattr(path, name) for name in names}

@@ -8,6 +8,7 @@ import pytest
 
 from ferryman_server.storage.base import StoreError, SyncFailed
 from ferryman_server.storage.local_files import LocalWriter
+from ferryman_server.storage.recycling import Recycling
 
 
 class Gate:
@@ -44,7 +45,13 @@ def writer_of(path: Path, gate: Gate, clean: list[str] | None = None) -> LocalWr
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     told = clean if clean is not None else []
     return LocalWriter(
-        descriptor, str(path), 0, sync=gate, sync_entry=None, on_clean_close=lambda: told.append("clean")
+        descriptor,
+        str(path),
+        0,
+        sync=gate,
+        sync_entry=None,
+        on_clean_close=lambda: told.append("clean"),
+        recycling=Recycling(),
     )
 
 
@@ -139,7 +146,13 @@ def test_a_piece_that_cannot_be_written_is_told_with_its_place(path: Path, gate:
     clean: list[str] = []
     descriptor = os.open(path, os.O_RDONLY)  # the kernel refuses to write through it
     writer = LocalWriter(
-        descriptor, str(path), 0, sync=gate, sync_entry=None, on_clean_close=lambda: clean.append("clean")
+        descriptor,
+        str(path),
+        0,
+        sync=gate,
+        sync_entry=None,
+        on_clean_close=lambda: clean.append("clean"),
+        recycling=Recycling(),
     )
     writer.sync()
     with pytest.raises(StoreError, match=r"cannot write to .*upload at byte 0: Bad file descriptor"):

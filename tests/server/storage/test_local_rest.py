@@ -11,6 +11,7 @@ from ferryman_server.storage import local_files
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.local_files import CACHED, GIVE_BACK, WRITE_BACK, LocalWriter
+from ferryman_server.storage.recycling import Recycling
 from tests.server.storage.local_rig import LocalRig
 from tests.support.process import eventually
 
@@ -105,6 +106,7 @@ def test_the_kernel_is_told_to_begin_writing_each_mebibyte_once(tmp_path: Path) 
         sync=os.fsync,
         sync_entry=None,
         on_clean_close=lambda: None,
+        recycling=Recycling(),
         write_back=lambda descriptor, offset, length: told.append((offset, length)),
     )
     with closing(writer):
