@@ -27,6 +27,7 @@ class Intake:
 
     def __init__(self, *, store: Store, record: Record, admission: Admission, content: Content) -> None:
         self.mark = Mark(record.upload.offset, record.crc64)
+        self.marked: Mark | None = None  # the last mark that is durable
         self.verifier = Verifier.of(content.checksum, content.digests)
         self._store = store
         self._upload_id = record.upload.id
@@ -162,6 +163,7 @@ class Intake:
             self.give_up()
             return
         if kept:
+            self.marked = mark
             self.committed(mark.offset)
         else:
             self._unmarked()

@@ -10,7 +10,7 @@ Rules (DESIGN §4):
   one keeps nothing.
 - An upload whose last bytes this request brought is complete with the commit that tells them, if the store can read
   them where they are and no digest of the whole has to be compared; else that commit says FINISHING.
-- After a failed sync nothing is retried on that writer: the last committed offset stands.
+- After a failed sync nothing is retried on that writer: the last offset that was made durable stands.
 """
 
 import asyncio
@@ -94,7 +94,7 @@ class Transfer:
             return await self._take_in(body, check)
         except SyncFailed:
             self._distrusted = True  # the kernel may have given the tail's pages up: reading them proves nothing
-            await self._forbid_adoption()
+            await self._forbid_adoption(self._intake.marked)
             raise
         except StateError:
             self._distrusted = True  # a commit that failed may come back after a crash, so nothing is cut off here
@@ -124,9 +124,13 @@ class Transfer:
                 self._body.stop(End.SHUTDOWN)
             self._intake.give_up()
 
-    async def _forbid_adoption(self) -> None:
-        if self.record.adoptable:
-            self.record = replace(self.record, adoptable=False)
+    async def _forbid_adoption(self, durable: Mark | None = None) -> None:
+        """Commit that a tail must not be adopted, and that all is durable up to a mark, if that lies farther."""
+        record = self.record
+        if durable is not None and durable.offset > record.upload.offset:
+            record = self._moved(durable, whole=False)
+        if record.adoptable:
+            self.record = replace(record, adoptable=False)
             await self._state.save(self.record, self._lease)
 
     async def _cut(self) -> None:
@@ -241,7 +245,7 @@ class Transfer:
                     mark = await in_thread(self._intake.sync, whole=whole)
             else:
                 mark = Mark(self.record.upload.offset, self.record.crc64)
-            record = self._moved(mark, whole)
+            record = self._moved(mark, whole=whole)
             if record is not self.record:
                 with self._metrics.commit_seconds.time():
                     await self._state.save(record, self._lease)
@@ -250,7 +254,7 @@ class Transfer:
                 self._intake.committed(record.upload.offset)
                 await self._on_commit(record)
 
-    def _moved(self, mark: Mark, whole: bool) -> Record:
+    def _moved(self, mark: Mark, *, whole: bool) -> Record:
         """The record at a mark. `whole`: the body was taken whole, so its end may mean the upload's end."""
         upload, now = self.record.upload, self._pace.clock()
         length = self._admission.length if self._admission.length is not None else upload.length

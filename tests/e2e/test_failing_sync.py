@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ferryman_server.storage.local_marks import marks_at
 from tests.support.in_process import Disk, InProcess, serving_in_process
 from tests.support.process import eventually
 from tests.support.raw_http import RawClient, RawResponse
@@ -26,7 +27,6 @@ from tests.support.uploading import (
     finish,
     id_of,
     inspect,
-    observed,
     offset_of,
     published,
     receiving,
@@ -72,6 +72,11 @@ def adoptable(data: Path, path: str) -> bool:
     return bool(found)
 
 
+def marks(data: Path, path: str) -> list[int]:
+    """The offsets that are marked at the upload's file."""
+    return [mark.offset for mark in marks_at(str(receiving(data, path)))]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_failed_sync_is_answered_503_and_moves_no_offset(server: InProcess, disk: Disk, dialect: Dialect) -> None:
     """The bytes may be gone from the page cache: they do not count, however often anybody asks."""
@@ -88,15 +93,15 @@ def test_a_failed_sync_is_answered_503_and_moves_no_offset(server: InProcess, di
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_the_last_good_checkpoint_stands(server: InProcess, disk: Disk, dialect: Dialect) -> None:
-    """A long body whose later checkpoint fails is ended there: the offset is that of the last good one."""
+def test_the_last_good_mark_stands(server: InProcess, disk: Disk, dialect: Dialect) -> None:
+    """A long body whose later sync fails is ended there: the offset is that of the last good one."""
     path = create(server, dialect, length=len(WHOLE))
     with RawClient(server.port) as client:
         client.send(append_head(dialect, path, 0, size=len(WHOLE)), WHOLE[:MIB])
         await_stored(server.data, path, MIB)
-        eventually(lambda: observed(server, path) > MIB - CHECKPOINT)
-        time.sleep(0.1)  # for a commit that is under way
-        good = observed(server, path)
+        eventually(lambda: max(marks(server.data, path), default=0) > MIB - CHECKPOINT)
+        time.sleep(0.1)  # for a sync that is under way
+        good = max(marks(server.data, path))
         before = disk.syncs_of(receiving(server.data, path))
         disk.failing = True
         client.send(WHOLE[MIB : 2 * MIB])

@@ -26,11 +26,11 @@ class Disk:
         self.synced: list[str] = []  # the paths of files whose sync was asked for, in order, refused or not
 
     def sync(self, descriptor: int) -> None:
-        """The seam for `fdatasync`."""
+        """The seam for `fsync` of files."""
         self.synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
         if self.failing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.fdatasync(descriptor)
+        os.fsync(descriptor)
 
     def sync_folder(self, descriptor: int) -> None:
         """The seam for `fsync` of folders."""
