@@ -4,6 +4,7 @@ Every answer that comes through here is checked: a refusal is a whole problem do
 tells a path of the server's machine or a trace of its code.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -78,10 +79,11 @@ def _stored(server: Server) -> Stored:
     facts = ("phase", "offset", "length", "filename", "content_type", "reason")
     folders = [server.data / "uploads", server.data / "files"]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return Stored(
-        rows={row["url"]: tuple(row[fact] for fact in facts) for row in rows},
-        files={path: path.read_bytes() for path in files},
-    )
+    contents: dict[Path, bytes] = {}
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # it is being moved: the next look finds it at its place
+            contents[path] = path.read_bytes()
+    return Stored(rows={row["url"]: tuple(row[fact] for fact in facts) for row in rows}, files=contents)
 
 
 @contextmanager
