@@ -69,5 +69,5 @@ def test_small_writes_say_nothing(recycling: Recycling) -> None:
 def test_single_writes_that_were_held_up_change_little(seed: int, times: float) -> None:
     """For all costs that differ by far: the dearer way is taken for a small part of the bytes."""
     chance, recycling = random.Random(seed), Recycling()
-    again = write(recycling, 4 * STAY, times * USED_AGAIN, lambda: chance.choice([0.9, 1.0, 1.1]))
+    again = write(recycling, 4 * STAY, times * USED_AGAIN, lambda: chance.choice([0.9, 1.0, 1.0, 1.1, 1.1, 50.0]))
     assert again < 0.05 if times == 1.0 else again > 0.95
