@@ -132,17 +132,7 @@ class LocalWriter:
             if self._settled and reached <= self._kept and self._death is None:
                 return reached
             self._check()
-            try:
-                self._sync(self._descriptor)
-                if self._sync_entry is not None:
-                    self._sync_entry()
-                    self._sync_entry = None
-            except OSError as error:
-                raise self._die(error) from error
-            self._settled, self._kept = True, reached
-            if not self._lazy:
-                self._begun = max(self._begun, reached)
-                self._leave_cache(reached, 1)
+            self._make_durable(reached)
         return reached
 
     def sync_marked(self, mark: Mark) -> bool:
@@ -152,7 +142,7 @@ class LocalWriter:
             self._check()
             if self._resting or not put_marks(self._descriptor, marks):
                 return False
-        self.sync()
+            self._make_durable(self._written)  # also if all bytes are durable already: the mark is not
         self._mark = mark
         return True
 
@@ -181,6 +171,19 @@ class LocalWriter:
                 self._descriptor = -1
                 if self._settled and self._written == self._kept and not self._torn:
                     self._on_clean_close()
+
+    def _make_durable(self, reached: int) -> None:
+        try:
+            self._sync(self._descriptor)
+            if self._sync_entry is not None:
+                self._sync_entry()
+                self._sync_entry = None
+        except OSError as error:
+            raise self._die(error) from error
+        self._settled, self._kept = True, reached
+        if not self._lazy:
+            self._begun = max(self._begun, reached)
+            self._leave_cache(reached, 1)
 
     def _begin_later(self) -> None:
         with self._syncing:  # `close` waits for it

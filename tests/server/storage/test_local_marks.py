@@ -42,6 +42,16 @@ def test_the_last_two_marks_survive_a_power_cut(rig: LocalRig) -> None:
     assert rig.local.tail(ONE, 0) == THIRD.offset
 
 
+def test_a_mark_at_bytes_that_are_durable_already_is_made_durable(rig: LocalRig) -> None:
+    """A commit may have synced them just before."""
+    with closing(rig.local.writer(ONE, 0)) as writer:
+        writer.write(memoryview(bytes(5)))
+        writer.sync()
+        assert writer.sync_marked(FIRST)
+    rig.power_cut()
+    assert rig.local.marks(ONE) == [FIRST]
+
+
 def test_a_mark_that_is_on_its_way_does_not_stand_for_the_one_before_it(rig: LocalRig) -> None:
     """When its sync fails, the disk still has what it had."""
     writer = rig.local.writer(ONE, 0)
