@@ -34,16 +34,15 @@ class Intake:
         self._crc = Crc64(record.crc64)
         self._writer: Writer | None = None
         self._decoder = decoder(content.coding, self._take, admission.room)
-        uncertain_end = content.length is None or content.coding != "identity"
-        self._hold_at = admission.room if uncertain_end or admission.finishes_at_length else None
+        brings = content.length if content.coding == "identity" else None  # bytes; None: its end will tell
+        self._hold_at = admission.room if brings is None or admission.finishes_at_length else None
+        self._ends_at = None if brings is None else record.upload.offset + brings
         self._taken = 0
         self._held = b""
         self._margin: Margin | None = None
         self._marking = Repeated(self._make_mark)
         self._unmarked: Callable[[], None] = _nothing  # has a commit made instead of a mark
         self._closed = False
-        plain = content.length is not None and content.coding == "identity"
-        self._ends_at = record.upload.offset + content.length if plain and content.length is not None else None
 
     @property
     def offset(self) -> int:

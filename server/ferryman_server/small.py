@@ -157,18 +157,19 @@ async def _whole(length: int, x: Exchange, claim: Claim | None) -> list[bytes] |
 
 def _check(content: Content, chunks: Sequence[bytes], x: Exchange) -> None:
     """Compare the body's own digests. Raises Refused."""
-    verifier = Verifier.of(content.checksum, content.digests)
+    verifier = _fed(Verifier.of(content.checksum, content.digests), chunks)
     if verifier is not None:
-        for chunk in chunks:
-            verifier.update(memoryview(chunk))
         check_digests(verifier, content, x.body)
 
 
 def _mismatch(record: Record, chunks: Sequence[bytes]) -> str | None:
     """The first of the whole upload's digests that differs."""
-    verifier = Verifier.of(None, record.repr_digests)
-    if verifier is None:
-        return None
-    for chunk in chunks:
-        verifier.update(memoryview(chunk))
-    return verifier.mismatch()
+    verifier = _fed(Verifier.of(None, record.repr_digests), chunks)
+    return None if verifier is None else verifier.mismatch()
+
+
+def _fed(verifier: Verifier | None, chunks: Sequence[bytes]) -> Verifier | None:
+    if verifier is not None:
+        for chunk in chunks:
+            verifier.update(memoryview(chunk))
+    return verifier

@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.power.tree import read_attributes
+
 Picture: TypeAlias = tuple[bytes, dict[str, bytes]]  # a file's content and its attributes
 
 
@@ -119,5 +121,4 @@ class SyncedDisk:
 
 
 def _picture(path: Path) -> Picture:
-    names = [name for name in os.listxattr(path) if name.startswith("user.")]
-    return path.read_bytes(), {name: os.getxattr(path, name) for name in names}
+    return path.read_bytes(), read_attributes(str(path))

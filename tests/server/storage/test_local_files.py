@@ -40,12 +40,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "upload"
 
 
-def writer_of(path: Path, gate: Gate, clean: list[str] | None = None) -> LocalWriter:
-    """A writer of a new file on a slow disk."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+def writer_of(path: Path, gate: Gate, clean: list[str] | None = None, descriptor: int | None = None) -> LocalWriter:
+    """A writer of a new file on a slow disk, or of one that is open already."""
     told = clean if clean is not None else []
     return LocalWriter(
-        descriptor,
+        os.open(path, os.O_WRONLY | os.O_CREAT) if descriptor is None else descriptor,
         str(path),
         0,
         sync=gate,
@@ -145,15 +144,7 @@ def test_a_piece_that_cannot_be_written_is_told_with_its_place(path: Path, gate:
     gate.leave.set()
     clean: list[str] = []
     descriptor = os.open(path, os.O_RDONLY)  # the kernel refuses to write through it
-    writer = LocalWriter(
-        descriptor,
-        str(path),
-        0,
-        sync=gate,
-        sync_entry=None,
-        on_clean_close=lambda: clean.append("clean"),
-        recycling=Recycling(),
-    )
+    writer = writer_of(path, gate, clean, descriptor)
     writer.sync()
     with pytest.raises(StoreError, match=r"cannot write to .*upload at byte 0: Bad file descriptor"):
         writer.write(memoryview(b"bytes"))

@@ -10,6 +10,7 @@ import pytest
 from ferryman_server.storage import local_marks
 from ferryman_server.storage.base import KeepsMarks, Mark, Marks, StoreError, SyncFailed
 from ferryman_server.storage.testing_rig import ONE
+from tests.power.tree import read_attributes
 from tests.server.storage.local_rig import LocalRig
 
 MIB = 1 << 20
@@ -26,7 +27,7 @@ def rig() -> Iterator[LocalRig]:
 
 def attribute_of(rig: LocalRig, folder: str = "uploads") -> list[str]:
     """The attributes of the upload's file."""
-    return [name for name in os.listxattr(rig.data / folder / ONE) if name.startswith("user.")]
+    return list(read_attributes(str(rig.data / folder / ONE)))
 
 
 def test_the_last_two_marks_survive_a_power_cut(rig: LocalRig) -> None:
