@@ -24,6 +24,7 @@ _WORDS: Final = {
     sqlite3.SQLITE_READONLY: "cannot be written. This user needs the right to write the file and its folder",
     sqlite3.SQLITE_PERM: "cannot be opened. This user needs the right to read and write the file and its folder",
 }
+_REFUSALS: Final = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 _HARMLESS: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT})
 
 
@@ -31,6 +32,11 @@ def primary_code(error: BaseException) -> int | None:
     """SQLite's primary result code; None for an error that carries none."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else int(code) & 0xFF
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a value or a row was refused, by the driver or by a constraint: not a word of it is in the database."""
+    return not isinstance(error, sqlite3.Error | MemoryError) or isinstance(error, _REFUSALS)
 
 
 def spoils_connection(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""How a batch runs on SQLite: writes in one transaction with one commit, reads in one snapshot.
+"""How a batch runs on SQLite: writes in one transaction with one commit – mostly one statement – reads in one snapshot.
 
 WAL lets readers and the one writer work at the same time; `synchronous=FULL` syncs the log at every commit, so what is
 committed survives a power cut (unless nobody asked for that). When a commit fails, no work of its batch is done.
@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ferryman_server.state.sqlite_errors import DRIVER_ERRORS, spoils_connection, translated
+from ferryman_server.state.sqlite_errors import DRIVER_ERRORS, is_refusal, spoils_connection, translated
 from ferryman_server.state.sqlite_schema import Opening, migrate, register, use_log
 from ferryman_server.state.sqlite_thread import Failure, Work
-from ferryman_server.state.sqlite_writes import STATEMENTS, pages_of, run_together
+from ferryman_server.state.sqlite_writes import STATEMENTS, pages_of, prepare, run_together, steps, write
 
 BUSY_TIMEOUT: Final = 2.0  # seconds to wait for another process, an operator's sqlite3 for instance
 FOLD_AFTER: Final = 4_000  # pages in the log, about (16 MB): then it is folded between two batches
@@ -100,15 +100,26 @@ class WriteSession(_Session):
             migrate(connection, self._path)
             use_log(connection, self._path)
             self.opening = register(connection, self._path, self._store_id)
+            prepare(connection)
         except DRIVER_ERRORS as error:
             raise translated(error, self._path) from error
 
     def _connected(self, mode: str) -> sqlite3.Connection:
         new = self._connection is None
         connection = super()._connected(mode)
-        if new and not self._durable:
-            connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: only folding the log is synced
+        if new:
+            try:
+                self._furnish(connection)
+            except BaseException:
+                self.close()  # half furnished it must not be found the next time
+                raise
         return connection
+
+    def _furnish(self, connection: sqlite3.Connection) -> None:
+        if not self._durable:
+            connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode: only folding the log is synced
+        if self.opening is not None:  # else it is to be migrated first
+            prepare(connection)
 
     def run(self, works: Sequence[Work[Any]]) -> list[object]:
         """One transaction; work that raises is undone alone."""
@@ -116,16 +127,35 @@ class WriteSession(_Session):
             connection = self._connected("rw")
             if self.in_doubt:
                 self._end_doubt(connection)
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                outcomes = run_together(connection, works)
-            except Exception:
-                outcomes = self._one_by_one(connection, works)  # whose fault it was is found out here
-            self._commit(connection)
+            outcomes = self._at_once(connection, works) or self._in_transaction(connection, works)
         except Exception as error:
             self._abandon(error)
             return self._failed(error, works)
         self._logged += pages_of(works)
+        return outcomes
+
+    def _at_once(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[object] | None:
+        """Do what can be done by one statement that commits by itself. None: it cannot, or one of its rows is refused;
+        nothing has been done then."""
+        (step, *others) = steps(works)
+        if others or not isinstance(step, list):
+            return None
+        try:
+            write(connection, step)
+        except Exception as error:
+            if not is_refusal(error):
+                self.in_doubt = True  # it may have been the commit
+                raise
+            return None
+        return [None] * len(step)
+
+    def _in_transaction(self, connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[object]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = run_together(connection, works)
+        except Exception:
+            outcomes = self._one_by_one(connection, works)  # whose fault it was is found out here
+        self._commit(connection)
         return outcomes
 
     def _commit(self, connection: sqlite3.Connection) -> None:

@@ -1,12 +1,13 @@
 """A thread that works off what the event loop gathers, batch by batch.
 
 Theory: a commit costs one sync of the disk however many rows it holds, and a hop between the loop and a thread costs
-as much as several statements. So work is gathered on the loop and handed over whole; while a batch is with the thread,
-the next one gathers. One hop there and one back a batch, none for a single piece of work.
+as much as several statements. So work is gathered on the loop and done together; while a batch is with the thread,
+the next one gathers. The thread fetches it itself as soon as it is through, while it has the interpreter lock: a loop
+that is busy would hand it over milliseconds later, and the disk would rest so long.
 
 - Work runs in the order in which it was submitted.
 - Work that was submitted runs, also when the task that waits for it is cancelled.
-- Everything here but `_main` runs on the event loop.
+- Everything here runs on the event loop, but for `_main` and what it calls.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ferryman_server.state.base import StateError
@@ -41,7 +42,7 @@ class Session(Protocol):
         """Do all of it and return one outcome each, a Failure for what went wrong. Never raises."""
 
     def rest(self) -> None:
-        """Do what can wait: the outcomes have been handed out, and no batch is here yet. Never raises."""
+        """Do what can wait until the outcomes of a batch have been handed out. Never raises."""
 
     def close(self) -> None:
         """Disconnect. Never raises."""
@@ -59,13 +60,16 @@ class BatchThread:
     """One thread over one session. Started once, stopped once."""
 
     def __init__(self, session: Session, *, name: str) -> None:
-        self.batches = 0  # how many were handed over
+        self.batches = 0  # how many the thread has begun
         self._session = session
         self._name = name
-        self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()  # None: no more will come
+        self._lock = Lock()  # for the three behind it
         self._gathered: list[_Job] = []
+        self._resting = False  # the thread waits to be woken
+        self._ending = False  # no more will come
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._ringing = False  # it will be woken in this round of the loop
         self._keys: dict[str, int] = {}  # how much work with this key has not ended
-        self._handing_over = False  # a batch is with the thread, or about to be
         self._open = False
 
     async def start(self) -> None:
@@ -88,12 +92,14 @@ class BatchThread:
         if not self._open:
             raise StateError("The state is closed: the server is going down.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._gathered.append(_Job(work, key, told, future))
         if key is not None:
             self._keys[key] = self._keys.get(key, 0) + 1
-        if not self._handing_over:
-            self._handing_over = True
-            self._loop.call_soon(self._hand_over)  # not at once: other tasks of this round join the batch
+        with self._lock:
+            self._gathered.append(_Job(work, key, told, future))
+            resting = self._resting
+        if resting and not self._ringing:
+            self._ringing = True
+            self._loop.call_soon(self._ring)  # not at once: other tasks of this round join the batch
         return future
 
     def busy_with(self, key: str) -> bool:
@@ -104,17 +110,18 @@ class BatchThread:
         """Finish what is queued, close the session, end the thread. Idempotent."""
         if self._open:
             self._open = False
-            self._hand_over()
-            self._inbox.put(None)
+            self._ring(ending=True)
         await self._ended.wait()
         self._thread.join()
 
-    def _hand_over(self) -> None:
-        batch, self._gathered = self._gathered, []
-        self._handing_over = bool(batch)
-        if batch:
-            self.batches += 1
-            self._inbox.put(batch)
+    def _ring(self, *, ending: bool = False) -> None:
+        """Wake the thread, if it rests. Called in the thread, too, when the loop is gone."""
+        with self._lock:
+            self._ending = self._ending or ending
+            wake, self._resting = self._resting, False
+        self._ringing = False
+        if wake:
+            self._bell.put(None)
 
     def _deliver(self, batch: list[_Job], outcomes: list[object]) -> None:
         for job, outcome in zip(batch, outcomes, strict=True):
@@ -123,8 +130,6 @@ class BatchThread:
             if job.told is not None:
                 job.told(outcome)
             _settle(job.future, outcome)
-        # Not at once: the tasks just woken run first, and their next work joins the batch.
-        self._loop.call_soon(self._hand_over)
 
     def _end_key(self, key: str) -> None:
         left = self._keys.pop(key) - 1
@@ -144,18 +149,28 @@ class BatchThread:
         self._tell(self._ended.set)
 
     def _work_off(self) -> None:
-        while (batch := self._inbox.get()) is not None:
+        while batch := self._next():
             outcomes = self._session.run([job.work for job in batch])
             self._tell(self._deliver, batch, outcomes)
             del batch, outcomes  # what was written is not kept until there is more to write
-            if self._inbox.empty():
-                self._session.rest()
+            self._session.rest()
+
+    def _next(self) -> list[_Job]:
+        """What has gathered, as soon as there is any; nothing when no more will come."""
+        while True:
+            with self._lock:
+                if self._gathered or self._ending:
+                    batch, self._gathered = self._gathered, []
+                    self.batches += bool(batch)
+                    return batch
+                self._resting = True
+            self._bell.get()
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
         try:
             self._loop.call_soon_threadsafe(callback, *args)
         except RuntimeError:
-            self._inbox.put(None)  # the loop was closed without stopping us: nobody waits any more
+            self._ring(ending=True)  # the loop was closed without stopping us: nobody waits any more
 
 
 def _settle(future: "asyncio.Future[Any]", outcome: object) -> None:

@@ -1,28 +1,47 @@
-"""The writes that come in numbers, and how many of them become one statement.
+"""The writes that come in numbers, and how a batch of them becomes one statement.
 
-Theory: the driver gives the interpreter lock up around every statement and has to take it back from a busy event
-loop. So the rows that a batch inserts are one statement, and the rows that it updates another. Writes that were asked
-for together and concern different uploads may be done in any order; work of another kind, and a second write of one
-upload, waits for what was asked before it.
+Theory: the driver gives the interpreter lock up around every statement and has to take it back from a busy event loop,
+which may hold it for milliseconds. So the rows of a batch are one statement that commits by itself: the lock is given
+up once, for all of the work and the sync. The rows go into a view of this connection; its triggers do with each one, in
+the order in which they were asked for, what the row says. A row that cannot be written undoes the statement.
 """
 
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ferryman_server.state.base import Fenced, Lease, Record, StateError
-from ferryman_server.state.rows import COLUMNS, MUTABLE, Value, mutable_values, to_row
+from ferryman_server.state.rows import COLUMNS, FIXED, MUTABLE, Value, mutable_values, to_row
 from ferryman_server.state.sqlite_thread import Work
 
-ROWS_A_STATEMENT: Final = 32  # as many statements of each kind stay prepared
-STATEMENTS: Final = 4 * ROWS_A_STATEMENT  # and a few others
+ROWS_A_STATEMENT: Final = 64  # as many statements stay prepared
+STATEMENTS: Final = 2 * ROWS_A_STATEMENT  # and others
 
 _NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
-_CHANGES: Final = ", ".join(f'"{name}" = new.column{number}' for number, name in enumerate(MUTABLE, 2))
-_FENCE: Final = f"column{MUTABLE.index('fence') + 2}"
+_VALUES: Final = ", ".join(f'NEW."{name}"' for name in COLUMNS)
+_CHANGES: Final = ", ".join(f'"{name}" = NEW."{name}"' for name in MUTABLE)
 _PART: Final = "INSERT INTO parts (final_id, position, partial_id) VALUES (?, ?, ?)"
+_NEW, _OLD = 1, 0  # the values of `is_new`
+
+_VIEW: Final = f"""
+    CREATE TEMP VIEW writes AS
+    SELECT NULL AS is_new, NULL AS content, {", ".join(f'NULL AS "{name}"' for name in COLUMNS)};
+
+    CREATE TEMP TRIGGER write_new INSTEAD OF INSERT ON writes WHEN NEW.is_new BEGIN
+        INSERT INTO uploads ({_NAMES}) VALUES ({_VALUES});
+    END;
+
+    CREATE TEMP TRIGGER write_old INSTEAD OF INSERT ON writes WHEN NOT NEW.is_new BEGIN
+        UPDATE uploads SET {_CHANGES} WHERE id = NEW.id AND fence <= NEW.fence;
+        SELECT RAISE(ABORT, 'fenced') WHERE changes() = 0;
+    END;
+
+    CREATE TEMP TRIGGER write_content INSTEAD OF INSERT ON writes WHEN NEW.content IS NOT NULL BEGIN
+        INSERT OR REPLACE INTO redo (upload_id, content) VALUES (NEW.id, NEW.content);
+    END;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +52,21 @@ class Insert:
     content: bytes | None = None
 
     @property
-    def upload_id(self) -> str:
-        """Whose row it is."""
-        return self.record.upload.id
+    def row(self) -> tuple[Value | bytes, ...]:
+        """What goes into the view."""
+        return (_NEW, self.content, *to_row(self.record))
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         """Do it alone."""
+        upload = self.record.upload
         try:
-            _insert(connection, [self])
+            write(connection, [self])
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorname == "SQLITE_CONSTRAINT_PRIMARYKEY":
-                raise StateError(f"There is an upload {self.upload_id} already: take another id.") from error
+                raise StateError(f"There is an upload {upload.id} already: take another id.") from error
             raise
+        if upload.parts:
+            connection.executemany(_PART, ((upload.id, place, part) for place, part in enumerate(upload.parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,46 +79,67 @@ class Update:
     content: bytes | None = None
 
     @property
-    def upload_id(self) -> str:
-        """Whose row it is."""
-        return self.lease.upload_id
+    def row(self) -> tuple[Value | bytes, ...]:
+        """What goes into the view."""
+        fixed = (self.lease.upload_id, *_UNTOUCHED)
+        return (_OLD, self.content, *fixed, *mutable_values(self.record, self.lease.fence))
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         """Do it alone."""
-        _update(connection, [self])
+        lease = self.lease
+        try:
+            write(connection, [self])
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorname == "SQLITE_CONSTRAINT_TRIGGER":
+                message = f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}"
+                raise Fenced(message) from error
+            raise
+
+
+Write: TypeAlias = Insert | Update
+_UNTOUCHED: Final = (None,) * (len(FIXED) - 1)  # of a row that is there: everything behind the id
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the view through which this connection writes."""
+    connection.executescript(_VIEW)
+
+
+def write(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
+    """Do up to ROWS_A_STATEMENT writes without parts by one statement: all of them, or none. Commits by itself unless a
+    transaction is open."""
+    values: list[Value | bytes] = []
+    for each in writes:
+        values += each.row
+    connection.execute(_statement(len(writes)), values)
+
+
+def steps(works: Sequence[Work[Any]]) -> list[Work[Any] | list[Write]]:
+    """The same work in the same order, what `write` can do together in lists."""
+    found: list[Work[Any] | list[Write]] = []
+    writes: list[Write] = []
+    for work in works:
+        if not isinstance(work, Insert | Update) or work.record.upload.parts:
+            found.append(work)
+            writes = []
+            continue
+        if not writes or len(writes) == ROWS_A_STATEMENT:
+            writes = []
+            found.append(writes)
+        writes.append(work)
+    return found
 
 
 def run_together(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[object]:
     """Do all of it in as few statements as its order allows and return the outcomes. Raises whatever goes wrong with
     any of it, half-way."""
     outcomes: list[object] = []
-    inserts: list[Insert] = []
-    updates: list[Update] = []
-    concerned: set[str] = set()
-
-    def flush() -> None:
-        for start in range(0, len(inserts), ROWS_A_STATEMENT):
-            _insert(connection, inserts[start : start + ROWS_A_STATEMENT])
-        for start in range(0, len(updates), ROWS_A_STATEMENT):
-            _update(connection, updates[start : start + ROWS_A_STATEMENT])
-        inserts.clear()
-        updates.clear()
-        concerned.clear()
-
-    for work in works:
-        if not isinstance(work, Insert | Update):
-            flush()
-            outcomes.append(work(connection))
-            continue
-        if work.upload_id in concerned:
-            flush()
-        concerned.add(work.upload_id)
-        if isinstance(work, Insert):
-            inserts.append(work)
+    for step in steps(works):
+        if isinstance(step, list):
+            write(connection, step)
+            outcomes += [None] * len(step)
         else:
-            updates.append(work)
-        outcomes.append(None)
-    flush()
+            outcomes.append(step(connection))
     return outcomes
 
 
@@ -110,54 +153,7 @@ def pages_of(works: Sequence[Work[Any]]) -> int:
     return pages
 
 
-def _insert(connection: sqlite3.Connection, writes: Sequence[Insert]) -> None:
-    values: list[Value] = []
-    for write in writes:
-        values += to_row(write.record)
-    connection.execute(_insertion(len(writes)), values)
-    _keep(connection, writes)
-    for write in writes:
-        if parts := write.record.upload.parts:
-            connection.executemany(_PART, ((write.upload_id, place, part) for place, part in enumerate(parts)))
-
-
-def _update(connection: sqlite3.Connection, writes: Sequence[Update]) -> None:
-    values: list[Value] = []
-    for write in writes:
-        values.append(write.upload_id)
-        values += mutable_values(write.record, write.lease.fence)
-    if connection.execute(_updating(len(writes)), values).rowcount != len(writes):
-        lease = writes[0].lease  # said to anybody only when it is the only one
-        raise Fenced(f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}")
-    _keep(connection, writes)
-
-
-def _keep(connection: sqlite3.Connection, writes: Sequence[Insert | Update]) -> None:
-    values: list[str | bytes] = []
-    for write in writes:
-        if write.content is not None:
-            values += (write.upload_id, write.content)
-    if values:
-        connection.execute(_keeping(len(values) // 2), values)
-
-
 @cache
-def _insertion(rows: int) -> str:
-    return f"INSERT INTO uploads ({_NAMES}) VALUES {_values(rows, len(COLUMNS))}"
-
-
-@cache
-def _updating(rows: int) -> str:
-    new = _values(rows, len(MUTABLE) + 1)
-    condition = f"uploads.id = new.column1 AND uploads.fence <= new.{_FENCE}"
-    return f"UPDATE uploads SET {_CHANGES} FROM (VALUES {new}) AS new WHERE {condition}"
-
-
-@cache
-def _keeping(rows: int) -> str:
-    return f"INSERT OR REPLACE INTO redo (upload_id, content) VALUES {_values(rows, 2)}"
-
-
-def _values(rows: int, columns: int) -> str:
-    row = f"({', '.join('?' * columns)})"
-    return ", ".join([row] * rows)
+def _statement(rows: int) -> str:
+    row = f"({', '.join('?' * (2 + len(COLUMNS)))})"
+    return f"INSERT INTO writes (is_new, content, {_NAMES}) VALUES {', '.join([row] * rows)}"

@@ -31,9 +31,10 @@ class Doubtful:
         self._disk = disk
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        """Execute; a COMMIT then fails."""
+        """Execute; what commits then fails."""
+        writing = not self._connection.in_transaction and sql.startswith("INSERT")  # commits by itself
         cursor = self._connection.execute(sql, *values)
-        if sql == "COMMIT":
+        if writing or sql == "COMMIT":
             self._disk.commits += 1
             if self._disk.failing:
                 raise sqlite3.OperationalError("disk I/O error")

@@ -11,9 +11,9 @@ import pytest
 from ferryman_protocol.model import Phase
 from ferryman_server.state.base import Lease, Record, StateError
 from ferryman_server.state.boot import kernel_boot_id
+from ferryman_server.state.rows import COLUMNS, to_row
 from ferryman_server.state.sqlite import SqliteState, StoreMismatch
 from ferryman_server.state.sqlite_schema import migrations
-from ferryman_server.state.sqlite_writes import Insert, run_together
 from ferryman_server.state.testing_records import advanced, new_record
 
 
@@ -114,7 +114,9 @@ async def test_database_of_the_first_version_is_brought_up(tmp_path: Path) -> No
     finishing, complete = new_record(phase=Phase.FINISHING), new_record(phase=Phase.COMPLETE)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.executescript(f"{migrations()[0]} PRAGMA user_version = 1; PRAGMA foreign_keys = ON;")
-    run_together(connection, [Insert(finishing), Insert(complete)])
+    names, places = ", ".join(f'"{name}"' for name in COLUMNS), ", ".join("?" * len(COLUMNS))
+    rows = [to_row(finishing), to_row(complete)]
+    connection.executemany(f"INSERT INTO uploads ({names}) VALUES ({places})", rows)
     connection.close()
     state = await opened(path)
     assert list(await state.in_phases([Phase.FINISHING])) == [finishing]
