@@ -44,7 +44,7 @@ def _small(scenario: str) -> list[AtLeast]:
 
 
 RATIOS: Final = (
-    AtLeast(scenario="one-patch", server=OURS, other="floor-overlap", median=0.9),
+    AtLeast(scenario="one-patch", server=OURS, other="floor-bounded", median=0.9),
     AtLeast(scenario="one-patch", server=OURS, other="tusd", median=1.0),
     AtLeast(scenario="one-patch", server=OURS, other="tuspyserver", median=2.0),
     AtLeast(scenario="one-patch", server=OURS, other="tus-node-server", median=2.0),

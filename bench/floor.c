@@ -1,11 +1,12 @@
 /* The floor: as little as a program can do that takes uploads, to measure servers against. It reads the socket and writes
  * the file, with one thread for each connection, and keeps what it knows about uploads in memory only.
  *
- *   floor --port P --dir DIR --sync none|each|overlap
+ *   floor --port P --dir DIR --sync none|each|overlap|bounded
  *
  *   none     nothing is synced
  *   each     no answer before what it tells is on the disk: fsync of the folder after POST, fdatasync after the bytes
  *   overlap  the same promise; write-back is started and syncs are done in a second thread beside the writing
+ *   bounded  the same, and as with Ferryman a power cut costs no more than 8 MiB: the writing waits for the syncs
  *
  * It speaks just enough HTTP and tus to be driven by load.c and ping.c, and trusts them. */
 
@@ -19,38 +20,49 @@
 #define UPLOADS_MOST (1 << 20)
 #define PIECE (1 << 20)
 #define AHEAD (1 << 20)        /* write-back of so many bytes is started at a time */
-#define SYNC_EVERY (8LL << 20) /* as Ferryman: a power cut costs about so much */
+#define AT_RISK (8LL << 20)    /* as Ferryman: a power cut costs about so much, or no more */
 #define LONG_BODY (4LL << 20)  /* below, a second thread costs more than it overlaps */
 
-static enum { NONE, EACH, OVERLAP } mode = NONE;
+static enum { NONE, EACH, OVERLAP, BOUNDED } mode = NONE;
+static long long sync_every = AT_RISK;
 static int folder;
 static struct { long long length; atomic_llong offset; } uploads[UPLOADS_MOST];
 static atomic_int uploads_known;
 
 typedef struct {
     int file;
-    long long written;
+    long long written, synced;
     int ended;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
 } Progress;
 
-/* The second thread of `overlap`: follows the writer with syncs, so that little is left for the last one. */
+/* The second thread of `overlap` and `bounded`: follows the writer with syncs, so that little is left for the last one. */
 static void *follow(void *argument)
 {
     Progress *self = argument;
-    long long synced = self->written;
+    long long begun = self->written;
     pthread_mutex_lock(&self->mutex);
     for (;;) {
-        while (!self->ended && self->written - synced < SYNC_EVERY) pthread_cond_wait(&self->changed, &self->mutex);
+        while (!self->ended && self->written - begun < sync_every) pthread_cond_wait(&self->changed, &self->mutex);
         if (self->ended) break;
-        synced = self->written;
+        begun = self->written;
         pthread_mutex_unlock(&self->mutex);
         if (fdatasync(self->file)) fail("floor: fdatasync: %s", strerror(errno));
         pthread_mutex_lock(&self->mutex);
+        self->synced = begun;
+        pthread_cond_broadcast(&self->changed);
     }
     pthread_mutex_unlock(&self->mutex);
     return NULL;
+}
+
+/* Waits until the file may reach so far. */
+static void make_room(Progress *self, long long reach)
+{
+    pthread_mutex_lock(&self->mutex);
+    while (reach - self->synced > AT_RISK) pthread_cond_wait(&self->changed, &self->mutex);
+    pthread_mutex_unlock(&self->mutex);
 }
 
 static void store(int file, const char *from, size_t count, long long at)
@@ -66,8 +78,8 @@ static void store(int file, const char *from, size_t count, long long at)
 static void pour(Connection *from, int file, long long offset, long long count)
 {
     static _Thread_local char piece[PIECE];
-    Progress progress = {.file = file, .written = offset};
-    int followed = mode == OVERLAP && count >= LONG_BODY;
+    Progress progress = {.file = file, .written = offset, .synced = offset};
+    int followed = (mode == OVERLAP || mode == BOUNDED) && count >= LONG_BODY;
     long long end = offset + count, started = offset, told = offset;
     pthread_t follower;
     size_t held = from->held < (size_t)count ? from->held : (size_t)count;
@@ -83,6 +95,7 @@ static void pour(Connection *from, int file, long long offset, long long count)
         size_t room = end - offset < PIECE ? (size_t)(end - offset) : PIECE;
         ssize_t got = recv(from->fd, piece, room, 0);
         if (got <= 0) fail("floor: a body broke off");
+        if (followed && mode == BOUNDED) make_room(&progress, offset + got);
         store(file, piece, (size_t)got, offset);
         offset += got;
         if (!followed) continue;
@@ -90,17 +103,17 @@ static void pour(Connection *from, int file, long long offset, long long count)
             sync_file_range(file, started, offset - started, SYNC_FILE_RANGE_WRITE);
             started = offset;
         }
-        if (offset - told >= SYNC_EVERY) {
+        if (offset - told >= sync_every) {
             pthread_mutex_lock(&progress.mutex);
             progress.written = told = offset;
-            pthread_cond_signal(&progress.changed);
+            pthread_cond_broadcast(&progress.changed);
             pthread_mutex_unlock(&progress.mutex);
         }
     }
     if (followed) {
         pthread_mutex_lock(&progress.mutex);
         progress.ended = 1;
-        pthread_cond_signal(&progress.changed);
+        pthread_cond_broadcast(&progress.changed);
         pthread_mutex_unlock(&progress.mutex);
         pthread_join(follower, NULL);
     }
@@ -234,7 +247,8 @@ int main(int argc, char **argv)
         case 's': sync = optarg; break;
         default: fail("see the first lines of floor.c for the arguments");
         }
-    mode = !strcmp(sync, "none") ? NONE : !strcmp(sync, "each") ? EACH : OVERLAP;
+    mode = !strcmp(sync, "none") ? NONE : !strcmp(sync, "each") ? EACH : !strcmp(sync, "overlap") ? OVERLAP : BOUNDED;
+    if (mode == BOUNDED) sync_every = AT_RISK / 2; /* early enough that the writing seldom waits */
     if ((folder = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) fail("floor: no folder %s", place);
     for (int listener = listen_at(port);;) {
         pthread_t thread;

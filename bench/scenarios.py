@@ -57,7 +57,7 @@ def scenarios(mib: int, *, quick: bool) -> list[Scenario]:
             unit="MB/s",
             count=1,
             size=large,
-            floor="floor-overlap",
+            floor="floor-bounded",
         ),
         Scenario(
             name="patches-8mib",
@@ -101,7 +101,7 @@ def scenarios(mib: int, *, quick: bool) -> list[Scenario]:
                 count=uploads,
                 size=large // uploads,
                 connections=uploads,
-                floor="floor-overlap",
+                floor="floor-bounded",
             )
             for uploads in (4, 16)
         ),

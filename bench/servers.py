@@ -53,6 +53,9 @@ def known() -> list[Server | Missing]:
         _node(),
         _tuspyserver(),
         _floor("floor-overlap", "C floor, syncs overlap", "overlap", "synced before each answer"),
+        _floor(
+            "floor-bounded", "C floor, at most 8 MiB unsynced", "bounded", "synced before each answer, 8 MiB at risk"
+        ),
         _floor("floor-each", "C floor, sync before answer", "each", "synced before each answer"),
         _floor("floor-none", "C floor, no syncs", "none", "nothing synced"),
     ]

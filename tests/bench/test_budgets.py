@@ -17,8 +17,8 @@ def verdicts(of: Outcome) -> dict[str, tuple[str | None, bool | None]]:
 @pytest.mark.parametrize(("rate", "reached"), [(90.0, True), (89.0, False)])
 def test_median_decides(rate: float, reached: bool) -> None:
     """0.9 of the floor is enough, a little less is not."""
-    told = verdicts(outcome(scenario(), ferryman=[1.0, rate, 500.0], floor_overlap=[100.0] * 3))
-    figure, verdict = told["title of one-patch: ferryman ≥ 0.9 × floor-overlap"]
+    told = verdicts(outcome(scenario(), ferryman=[1.0, rate, 500.0], floor_bounded=[100.0] * 3))
+    figure, verdict = told["title of one-patch: ferryman ≥ 0.9 × floor-bounded"]
     assert verdict is reached
     assert figure == f"{rate / 100:.2f} (0.01–5.00)"
 

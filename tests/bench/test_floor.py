@@ -1,6 +1,8 @@
 """The floors: they store what is sent, whole and in place, in every way of syncing."""
 
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,8 +18,9 @@ from bench.processes import running
 from bench.scenarios import MIB
 from bench.servers import Server, known
 from tests.bench.made_up import scenario
+from tests.support.process import eventually
 
-FLOORS = ("floor-none", "floor-each", "floor-overlap")
+FLOORS = ("floor-none", "floor-each", "floor-overlap", "floor-bounded")
 COUNTING = """
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,6 +33,11 @@ static int count(void)
 int fsync(int file) { (void)file; return count(); }
 int fdatasync(int file) { (void)file; return count(); }
 """  # loaded into the floor in front of the C library
+WAITING = """
+#include <stdlib.h>
+#include <unistd.h>
+int fdatasync(int file) { (void)file; while (access(getenv("SYNC_MAY_END"), F_OK)) usleep(1000); return 0; }
+"""
 
 
 def floor(name: str) -> Server:
@@ -72,21 +80,55 @@ def test_floor_holds_what_was_sent(
     check_stored(data, count=count, size=size, content=body.content)
 
 
-@pytest.mark.parametrize(("name", "counted"), [("floor-none", 0), ("floor-each", 2), ("floor-overlap", 2)])
+@pytest.mark.parametrize(("name", "counted"), [("floor-none", 0), *((name, 2) for name in FLOORS[1:])])
 def test_floor_syncs_as_it_says(
     name: str, counted: int, data: Path, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sync of the folder for the new file and one of its bytes, or none at all."""
-    (tmp_path / "count.c").write_text(COUNTING)
-    library, counts = tmp_path / "count.so", tmp_path / "counts"
-    subprocess.run([compiler(), "-shared", "-fPIC", tmp_path / "count.c", "-o", library], check=True)
+    counts = tmp_path / "counts"
     counts.touch()
-    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("LD_PRELOAD", preloaded(tmp_path, COUNTING))
     monkeypatch.setenv("SYNC_COUNTS", str(counts))
     arguments: list[str | int] = ["--count", 1, "--size", 1000, "--body", str(body.file)]
     with running(floor(name), data) as target, loaded(target.port, "/files/", *arguments):
         pass
     assert len(counts.read_text()) == counted
+
+
+@pytest.mark.parametrize(("name", "reached"), [("floor-overlap", 16 * MIB), ("floor-bounded", 8 * MIB)])
+def test_floor_risks_as_much_as_it_says(
+    name: str, reached: int, data: Path, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a sync takes for ever, the bytes come to their end in one of them, and to 8 MiB in the other."""
+    may_end = tmp_path / "may-end"
+    monkeypatch.setenv("LD_PRELOAD", preloaded(tmp_path, WAITING))
+    monkeypatch.setenv("SYNC_MAY_END", str(may_end))
+    stored = data / "0"
+    arguments: list[str | int] = ["--count", 1, "--size", 16 * MIB, "--body", str(body.file)]
+
+    def send(port: int) -> None:
+        with loaded(port, "/files/", *arguments):
+            pass
+
+    with running(floor(name), data) as target, ThreadPoolExecutor() as pool:
+        sending = pool.submit(send, target.port)
+        try:
+            eventually(lambda: stored.exists() and stored.stat().st_size > reached - 2 * MIB)
+            time.sleep(0.2)  # it would go on
+            most = stored.stat().st_size
+        finally:
+            may_end.touch()
+        sending.result()
+    assert reached - 2 * MIB < most <= reached
+    check_stored(data, count=1, size=16 * MIB, content=body.content)
+
+
+def preloaded(folder: Path, source: str) -> str:
+    """The path of a library with these functions."""
+    library = folder / "preloaded.so"
+    (folder / "preloaded.c").write_text(source)
+    subprocess.run([compiler(), "-shared", "-fPIC", folder / "preloaded.c", "-o", library], check=True)
+    return str(library)
 
 
 def test_wrong_byte_is_found(data: Path, body: Body) -> None:

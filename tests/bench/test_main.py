@@ -24,18 +24,18 @@ def test_run_writes_table_json_and_chart(tmp_path: Path) -> None:
     told, drawn = tmp_path / "told.json", tmp_path / "drawn.svg"
     place = tmp_path / "disk"
     place.mkdir()
-    arguments = ["--mib", "16", "--rounds", "2", "--scenarios", "one-p*", "--servers", "ferryman", "floor-overlap"]
+    arguments = ["--mib", "16", "--rounds", "2", "--scenarios", "one-p*", "--servers", "ferryman", "floor-bounded"]
     done = bench(*arguments, "--dir", place, "--json", told, "--svg", drawn)
     assert done.returncode == 0, done.stderr
     assert "### 16 MiB, one PATCH" in done.stdout
-    assert "16 MiB, one PATCH: Ferryman, durable ≥ 0.9 × C floor, syncs overlap" in done.stdout
-    assert "round 2 of 2, floor-overlap" in done.stderr
+    assert "16 MiB, one PATCH: Ferryman, durable ≥ 0.9 × C floor, at most 8 MiB unsynced" in done.stdout
+    assert "round 2 of 2, floor-bounded" in done.stderr
     document = json.loads(told.read_text())
     one = document["scenarios"]["one-patch"]
     assert [len(turns) for turns in one["turns"].values()] == [2, 2]
     rates = {name: [turn["rate"] for turn in turns] for name, turns in one["turns"].items()}
-    ratio = one["ratios"]["ferryman / floor-overlap"]
-    pairs = zip(rates["ferryman"], rates["floor-overlap"], strict=True)
+    ratio = one["ratios"]["ferryman / floor-bounded"]
+    pairs = zip(rates["ferryman"], rates["floor-bounded"], strict=True)
     assert sorted([ratio["least"], ratio["most"]]) == pytest.approx(sorted(a / b for a, b in pairs), abs=0.001)
     assert {"processor", "cores", "memory_gib", "kernel", "file_system", "sync_4k_ms"} <= set(document["machine"])
     assert str(tmp_path) not in told.read_text()
