@@ -63,7 +63,7 @@ class Intake:
     def committed(self, offset: int) -> None:
         """So far it is durable."""
         if self._margin is not None:
-            self._margin.durable(offset, self.mark.offset)
+            self._margin.durable(offset)
 
     def give_up(self) -> None:
         """Nothing will be made durable any more: let a thread go that waits for it."""

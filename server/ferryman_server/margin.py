@@ -1,8 +1,7 @@
 """How far the bytes of a long body may run ahead of those that are durable: a power cut costs no more than that.
 
-`before` and `after` are called by the thread that writes, around each piece; `durable` by whoever made it so. That
-should happen as much earlier than it must as it takes, so that a fast body seldom waits: how many bytes came in while
-it was last under way tells how many that is.
+`before` and `after` are called by the thread that writes, around each piece; `durable` by whoever made it so. That falls
+due at half of the room, so that a fast body seldom waits: the other half comes in while the first one is synced.
 """
 
 import threading
@@ -19,8 +18,7 @@ class Margin:
         self._durable = durable
         self._ends_at = ends_at
         self._on_due = on_due
-        self._ahead = most // 2
-        self._due_at = durable + most - self._ahead
+        self._due_at = durable + most // 2
         self._room = threading.Event()
 
     def before(self, reached: int, size: int) -> None:
@@ -39,14 +37,12 @@ class Margin:
             self._due_at = reached + self._most  # `durable`, which comes now, sets it anew
             self._on_due()
 
-    def durable(self, upto: int, reached: int) -> None:
-        """All before `upto` is durable; meanwhile `reached` was stored."""
+    def durable(self, upto: int) -> None:
+        """All before `upto` is durable."""
         self._durable = max(upto, self._durable)
-        came_meanwhile = reached - self._durable
-        self._ahead = min(self._most * 3 // 4, max(self._most // 8, self._ahead * 7 // 8, 2 * came_meanwhile))
-        self._due_at = self._durable + self._most - self._ahead
+        self._due_at = self._durable + self._most // 2
         self._room.set()
 
     def give_up(self, reached: int) -> None:
         """Nothing will be durable any more: let a thread go that waits for it."""
-        self.durable(reached + self._most, reached)
+        self.durable(reached + self._most)
