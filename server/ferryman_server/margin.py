@@ -1,7 +1,7 @@
 """How far the bytes of a long body may run ahead of those that are durable: a power cut costs no more than that.
 
-`before` and `after` are called by the thread that writes, around each piece; `durable` by whoever made it so. That falls
-due at half of the room, so that a fast body seldom waits: the other half comes in while the first one is synced.
+`before` and `after` are called by the thread that writes, around each piece; `durable` by whoever made it so. That
+falls due at half of the room, so that a fast body seldom waits: the other half comes in while the first one is synced.
 """
 
 import threading
