@@ -71,6 +71,7 @@ class Pouring:
         self._handing = asyncio.Lock()  # a hand-over is under way
         self._failure: BaseException | None = None  # what the sink raised at one that `pour` did not make
         self._flow: Pump | None = None  # reads the body now, in the place of the receiving side
+        self._turn: asyncio.Future[bool] | None = None  # to let it flow; while that is waited for, or lasts
         self._pulse: Pulse | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -114,7 +115,7 @@ class Pouring:
         try:
             with pacing.pouring():
                 while await self._something():
-                    async with pacing.turn("hand-over"):
+                    async with contextlib.nullcontext() if self._flow is not None else pacing.turn("hand-over"):
                         await self._hand_over(sink)
                     if moved is not None:
                         moved()
@@ -150,6 +151,8 @@ class Pouring:
         self._unwatch()
         self._pause()
         self._wake()
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(False)
 
     def feed(self, data: bytes) -> None:
         """Take bytes that arrived. After the end they are dropped; while paused they are still taken."""
@@ -280,14 +283,18 @@ class Pouring:
             self._full = False  # it is the flow that holds the receiving side back from here on
 
     async def _let_flow(self, sink: Sink, pump: Pump) -> None:
-        """One run of the pump, behind what was gathered before it."""
-        chunks, left, ebb = list(self._gathered), pump.left, Ebb.STOPPED
-        self._gathered.clear()
-        self._waiting = 0
-        try:
-            ebb = await uninterrupted(self._loop.run_in_executor(pool(), self._run, sink, chunks, pump))
-        finally:
-            self._count_flow(left - pump.left, goes_on=ebb is Ebb.TURN)
+        """One run of the pump, behind what was gathered before it, when it is this body's turn."""
+        left, ebb = pump.left, Ebb.STOPPED
+        with pacing.flows().place() as self._turn:
+            try:
+                if await self._turn:
+                    chunks = list(self._gathered)
+                    self._gathered.clear()
+                    self._waiting = 0
+                    ebb = await uninterrupted(self._loop.run_in_executor(pool(), self._run, sink, chunks, pump))
+            finally:
+                self._turn = None
+                self._count_flow(left - pump.left, goes_on=ebb is Ebb.TURN)
         if ebb is Ebb.GONE:
             self.finish(End.DISCONNECTED)
         if self._flow is None and self._end is None:

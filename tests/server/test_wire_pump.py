@@ -7,13 +7,15 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from ferryman_server import pump, wire
+from ferryman_server import pacing, pump, wire
 from ferryman_server.body import End
+from ferryman_server.line import Line
 from ferryman_server.receive_body import open_body
 from tests.support.pourer import Pourer
 from tests.support.raw_http import RawClient, head
@@ -136,6 +138,44 @@ def test_a_pumped_body_can_be_stopped(server: Serving) -> None:
         assert (response.status, response.body) == (409, b"0")
         flood.join()
     assert taken
+
+
+def test_a_body_that_waits_for_its_turn_can_be_stopped(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fast bodies take turns, one that is taken over ends at once, however long another one's turn lasts."""
+    line = Line(1)
+    held, gate, let_go = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(pacing, "flows", lambda: line)
+
+    class Slow:
+        offset = 0
+
+        def write(self, piece: memoryview) -> None:
+            self.offset += len(piece)
+            if self.offset > 16 << 20:  # it flows by now
+                held.set()
+                gate.wait(10)
+                let_go.set()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body = open_body(scope, receive)
+        if scope["path"] == "/other":
+            asyncio.get_running_loop().call_later(0.2, body.stop, End.SUPERSEDED)
+        assert await body.pour(Slow()) is (End.SUPERSEDED if scope["path"] == "/other" else End.DISCONNECTED)
+        await answer(send, 409)
+
+    server.app = app
+    with RawClient(server.port) as first, RawClient(server.port) as second, ThreadPoolExecutor() as pool:
+        try:
+            first.send(head("PATCH", "/", f"Content-Length: {1 << 40}"))
+            pool.submit(_flood, first.socket)
+            assert held.wait(10)
+            second.send(head("PATCH", "/other", f"Content-Length: {1 << 40}"))
+            pool.submit(_flood, second.socket)
+            assert second.response().status == 409
+            assert not let_go.is_set()
+        finally:
+            gate.set()
+            first.socket.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_sink_that_refuses_ends_the_pumping(server: Serving) -> None:
