@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 from ferryman_server.line import Line
 
-FLOWS: Final = (os.cpu_count() or 1) + 1  # fast bodies at once; one of them mostly waits for the disk
+FLOWS: Final = max(2, os.cpu_count() or 1)  # fast bodies at once
 FEW: Final = 64  # bodies that need not wait for each other
 A_SECOND: Final = 500  # hand-overs of slow bodies a second, all together
 # How much that nobody waits for is under way at once. More threads than that only take the interpreter's lock, and the
