@@ -42,7 +42,7 @@ class Intake:
         self._margin: Margin | None = None
         self._marking = Repeated(self._make_mark)
         self._unmarked: Callable[[], None] = _nothing  # has a commit made instead of a mark
-        self._closed = False
+        self._closed = self._concluded = False
 
     @property
     def offset(self) -> int:
@@ -88,7 +88,7 @@ class Intake:
     @property
     def concluded(self) -> bool:
         """Whether `conclude` has done all there was to do."""
-        return self._closed and not self._held
+        return self._concluded
 
     def conclude(self) -> None:
         """The last byte was taken: make all durable and let go of the store's handle, unless a byte is held back.
@@ -96,9 +96,11 @@ class Intake:
         if not self._held:
             self.sync()
             self.close()
+            self._concluded = True
 
     def sync(self, *, whole: bool = False) -> Mark:
-        """Make what is stored durable; the mark is true from here on. Raises SyncFailed.
+        """Make what is stored durable; the mark is true from here on. Raises SyncFailed, and StoreError when closed: what
+        was not durable by then may have been cut off.
 
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
         """
@@ -107,7 +109,9 @@ class Intake:
             self._put(memoryview(self._held))
             self._held = b""
         mark = self.mark
-        if self._writer is not None and not self._closed:
+        if self._closed:
+            raise StoreError("the request has ended; what it left is not made durable any more")
+        if self._writer is not None:
             self._writer.sync()
         return mark
 
