@@ -15,7 +15,7 @@ from ferryman_protocol.model import Phase, Upload
 from ferryman_server.intake import Intake
 from ferryman_server.state.base import Record
 from ferryman_server.storage import local_marks
-from ferryman_server.storage.base import Mark, Store, SyncFailed
+from ferryman_server.storage.base import Mark, Store, StoreError, SyncFailed
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from tests.server.core_model import crc_of
@@ -129,6 +129,16 @@ def test_a_store_that_keeps_marks_needs_no_commit(tmp_path: Path) -> None:
             assert mark == Mark(mark.offset, crc_of(whole[: mark.offset]))
     assert max(mark.offset for mark in store.marks(ID)) >= len(whole) - MOST
     intake.close()
+
+
+def test_what_was_closed_unsynced_is_not_taken_for_durable() -> None:
+    """A request that failed is closed without a sync: an observer's commit that comes after it has nothing to tell."""
+    intake = _intake()
+    intake.write(memoryview(bytes(500)))
+    intake.close()
+    assert not intake.concluded
+    with pytest.raises(StoreError):
+        intake.sync()
 
 
 def test_where_no_mark_can_be_left_a_commit_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
