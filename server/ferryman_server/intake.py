@@ -99,8 +99,8 @@ class Intake:
             self._concluded = True
 
     def sync(self, *, whole: bool = False) -> Mark:
-        """Make what is stored durable; the mark is true from here on. Raises SyncFailed, and StoreError when closed: what
-        was not durable by then may have been cut off.
+        """Make what is stored durable; the mark is true from here on. Raises SyncFailed, and StoreError when closed:
+        what was not durable by then may have been cut off.
 
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
         """
