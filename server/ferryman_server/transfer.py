@@ -126,12 +126,14 @@ class Transfer:
 
     async def _forbid_adoption(self, durable: Mark | None = None) -> None:
         """Commit that a tail must not be adopted, and that all is durable up to a mark, if that lies farther."""
-        record = self.record
-        if durable is not None and durable.offset > record.upload.offset:
-            record = self._moved(durable, whole=False)
-        if record.adoptable:
-            self.record = replace(record, adoptable=False)
-            await self._state.save(self.record, self._lease)
+        async with self._committing:  # an observer's commit on its way moves the record first
+            record = self.record
+            if durable is not None and durable.offset > record.upload.offset:
+                record = self._moved(durable, whole=False)
+            if record.adoptable:
+                record = replace(record, adoptable=False)
+                await self._state.save(record, self._lease)
+                self.record = record
 
     async def _cut(self) -> None:
         """Cut off what a refused or broken body left beyond the commit: it takes room, and forbids adoption."""
