@@ -13,23 +13,29 @@ tenth of a second, and all together were slower. So they take turns.
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
-from typing import Final
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 from ferryman_server.line import Line
 
-FLOWS: Final = max(2, os.cpu_count() or 1)  # fast bodies at once
-FEW: Final = 64  # bodies that need not wait for each other
+Work: TypeAlias = Literal["flow", "hand-over", "checkpoint", "settlement"]
+
+FEW: Final = 64  # bodies that need not wait for each other, unless they flow
 A_SECOND: Final = 500  # hand-overs of slow bodies a second, all together
-# How much that nobody waits for is under way at once. More threads than that only take the interpreter's lock, and the
-# disk, from each other and from those who do wait: measured with 5,000 slow uploads on two cores.
-AT_ONCE: Final = {"hand-over": 4, "checkpoint": 4, "settlement": 6}
+# How much is under way at once. Fast bodies: see above. Of what nobody waits for, more threads than that only take the
+# interpreter's lock, and the disk, from each other and from those who do wait: measured with 5,000 slow uploads on two
+# cores.
+AT_ONCE: Final[dict[Work, int]] = {
+    "flow": max(2, os.cpu_count() or 1),
+    "hand-over": 4,
+    "checkpoint": 4,
+    "settlement": 6,
+}
 
 _pouring = 0  # bodies being poured
-_flows: "WeakKeyDictionary[asyncio.AbstractEventLoop, Line]" = WeakKeyDictionary()
-_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]]" = WeakKeyDictionary()
+_lines: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Work | None, Line]]" = WeakKeyDictionary()
 
 
 @contextlib.contextmanager
@@ -48,19 +54,17 @@ def patience() -> float:
     return _pouring / A_SECOND if _pouring > FEW else 0.0
 
 
-def turn(kind: str) -> AbstractAsyncContextManager[object]:
-    """A turn at one of the kinds of work in AT_ONCE, on the running event loop; no turns are taken among a few."""
-    if _pouring <= FEW:
-        return contextlib.nullcontext()
+def line(work: Work) -> Line:
+    """The line before this work, on the running event loop. Among a few bodies nobody waits but those that flow."""
     loop = asyncio.get_running_loop()
-    if loop not in _turns:
-        _turns[loop] = {kind: asyncio.Semaphore(count) for kind, count in AT_ONCE.items()}
-    return _turns[loop][kind]
+    if loop not in _lines:
+        _lines[loop] = {None: Line(sys.maxsize)} | {work: Line(count) for work, count in AT_ONCE.items()}
+    return _lines[loop][work if work == "flow" or _pouring > FEW else None]
 
 
-def flows() -> Line:
-    """The line of fast bodies, on the running event loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _flows:
-        _flows[loop] = Line(FLOWS)
-    return _flows[loop]
+@contextlib.asynccontextmanager
+async def turn(work: Work) -> AsyncIterator[None]:
+    """A turn at this work, for the length of the `async with`."""
+    with line(work).place() as turn:
+        await turn
+        yield

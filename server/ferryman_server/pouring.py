@@ -71,7 +71,7 @@ class Pouring:
         self._handing = asyncio.Lock()  # a hand-over is under way
         self._failure: BaseException | None = None  # what the sink raised at one that `pour` did not make
         self._flow: Pump | None = None  # reads the body now, in the place of the receiving side
-        self._turn: asyncio.Future[bool] | None = None  # to let it flow; while that is waited for, or lasts
+        self._turn: asyncio.Future[bool] | None = None  # at a hand-over; once waited for
         self._pulse: Pulse | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -115,14 +115,16 @@ class Pouring:
         try:
             with pacing.pouring():
                 while await self._something():
-                    async with contextlib.nullcontext() if self._flow is not None else pacing.turn("hand-over"):
-                        await self._hand_over(sink)
+                    with pacing.line("hand-over" if self._flow is None else "flow").place() as self._turn:
+                        if await self._turn:
+                            await self._hand_over(sink)
                     if moved is not None:
                         moved()
         finally:
             self._sink = None
             async with self._handing:  # a flush may still be writing
                 self._shut()
+            self._count_flow(0, goes_on=False)  # it may have been stopped while it waited for its turn
             await self._ended()
         if self._failure is not None:
             raise self._failure
@@ -227,7 +229,7 @@ class Pouring:
     async def _something(self) -> bool:
         """Wait for bytes worth a hand-over; False when there are no more."""
         if self._flow is not None:
-            return True
+            return not self._dropped
         while True:
             while not self._gathered and self._end is None and self._failure is None:
                 await self._woken(1)
@@ -259,11 +261,9 @@ class Pouring:
 
     async def _hand_over(self, sink: Sink) -> None:
         async with self._handing:
-            if self._flow is None and self._waiting >= FLOW and self._end is None:
-                self._start_flow()
             if self._flow is not None:
                 await self._let_flow(sink, self._flow)
-            elif self._gathered:
+            elif not self._flows() and self._gathered:
                 await self._let_drip(sink)
 
     async def _let_drip(self, sink: Sink) -> None:
@@ -276,25 +276,26 @@ class Pouring:
             self._in_hand = 0
         self._relieve()
 
-    def _start_flow(self) -> None:
+    def _flows(self) -> bool:
+        """Whether the body comes so fast that a pump reads it from now on, in turn with others that do."""
+        if self._waiting < FLOW or self._end is not None:
+            return False
         self._flow = self._pump()
         if self._flow is not None:
             self._pause()
             self._full = False  # it is the flow that holds the receiving side back from here on
+        return self._flow is not None
 
     async def _let_flow(self, sink: Sink, pump: Pump) -> None:
-        """One run of the pump, behind what was gathered before it, when it is this body's turn."""
+        """One run of the pump, behind what was gathered before it."""
         left, ebb = pump.left, Ebb.STOPPED
-        with pacing.flows().place() as self._turn:
-            try:
-                if await self._turn:
-                    chunks = list(self._gathered)
-                    self._gathered.clear()
-                    self._waiting = 0
-                    ebb = await uninterrupted(self._loop.run_in_executor(pool(), self._run, sink, chunks, pump))
-            finally:
-                self._turn = None
-                self._count_flow(left - pump.left, goes_on=ebb is Ebb.TURN)
+        chunks = list(self._gathered)
+        self._gathered.clear()
+        self._waiting = 0
+        try:
+            ebb = await uninterrupted(self._loop.run_in_executor(pool(), self._run, sink, chunks, pump))
+        finally:
+            self._count_flow(left - pump.left, goes_on=ebb is Ebb.TURN)
         if ebb is Ebb.GONE:
             self.finish(End.DISCONNECTED)
         if self._flow is None and self._end is None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ferryman_server import pacing
 from ferryman_server.body import PIECE, End, Sink
+from ferryman_server.line import Line
 from ferryman_server.pouring import HIGH_WATER, TRICKLE, Pouring, uninterrupted
 from tests.support.pourer import Recorder
 
@@ -388,3 +389,15 @@ async def test_a_body_that_ends_while_a_flush_writes_loses_nothing(crowd: None) 
 def crowd(monkeypatch: pytest.MonkeyPatch) -> None:
     """So many bodies are poured that one of them waits for 0.3 s."""
     monkeypatch.setattr(pacing, "_pouring", 150)
+
+
+async def test_a_body_that_waits_for_its_turn_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are before it: whoever takes the upload over does not wait for them."""
+    monkeypatch.setattr(pacing, "line", lambda _: Line(0))
+    body, recorder = Fed(length=100), _recorder()
+    pouring = asyncio.create_task(body.pour(recorder))
+    body.feed(b"a" * 50)
+    await asyncio.sleep(0.01)
+    body.stop(End.SUPERSEDED)
+    assert await asyncio.wait_for(pouring, 5) is End.SUPERSEDED
+    assert body.received == 0

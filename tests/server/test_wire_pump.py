@@ -142,9 +142,9 @@ def test_a_pumped_body_can_be_stopped(server: Serving) -> None:
 
 def test_a_body_that_waits_for_its_turn_can_be_stopped(server: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where fast bodies take turns, one that is taken over ends at once, however long another one's turn lasts."""
-    line = Line(1)
+    lines = {"flow": Line(1), "hand-over": Line(9)}
     held, gate, let_go = threading.Event(), threading.Event(), threading.Event()
-    monkeypatch.setattr(pacing, "flows", lambda: line)
+    monkeypatch.setattr(pacing, "line", lines.get)
 
     class Slow:
         offset = 0
