@@ -6,10 +6,11 @@ synced, its CRC continued, and adopted, so that a client sends (almost) nothing 
 the row's offset is not known to be right, but as far as a mark beside the data proves it: what is read then comes from
 the disk. (As long as the kernel is the same, a page whose sync failed may still read well: marks prove nothing then.)
 
-Small uploads that are complete, and whose content was only in the database yet, are written to their files first.
+Small uploads that are complete, and whose content is only in the database yet, are read into memory first.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,7 +26,10 @@ from ferryman_server.threads import in_thread
 
 log = structlog.get_logger("ferryman.recovery")
 
+AT_ONCE: Final = 32  # uploads that are looked at: as many as there are threads for file work
+
 _OPEN: Final = (Phase.EMPTY, Phase.RECEIVING)
+_LOST: Final = -1  # in the place of a number of bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +47,11 @@ async def recover(house: House, *, same_boot: bool | None) -> Recovered:
     """Look at every unfinished upload once, before the first request is taken. `same_boot` says whether the kernel is
     still the one that the process before this one ran under; None: nobody knows."""
     replayed = await house.settler.replay()
-    adopted = adopted_bytes = lost = 0
-    for record in await house.state.in_phases(_OPEN):
-        tail = await in_thread(house.store.tail, record.upload.id, record.upload.offset)
-        if max(tail, 0) < record.upload.offset:
-            lost += 1
-            await _give_up(house, record, tail)
-        elif _is_whole(record):
-            await _finish(house, record)
-        elif tail > record.upload.offset and (same_boot is False or (same_boot and record.adoptable)):
-            gained = await _adopt(house, record, tail, trusted=same_boot)
-            adopted += gained > 0
-            adopted_bytes += gained
-    for record in await house.state.in_phases((Phase.FINISHING,)):
-        if not is_final(record) and not await in_thread(_has_all, house.store, record):
-            lost += 1
-            await _give_up(house, record, await in_thread(house.store.tail, record.upload.id, 0))
+    gained = await _each(await house.state.in_phases(_OPEN), lambda record: _take_up(house, record, same_boot))
+    finishing = [record for record in await house.state.in_phases((Phase.FINISHING,)) if not is_final(record)]
+    gained += await _each(finishing, lambda record: _check_finishing(house, record))
+    adopted, adopted_bytes = sum(size > 0 for size in gained), sum(size for size in gained if size > 0)
+    lost = gained.count(_LOST)
     pending = await house.state.in_phases((Phase.FINISHING, Phase.WAITING))
     if adopted or lost or pending or replayed:
         log.info(
@@ -70,6 +63,45 @@ async def recover(house: House, *, same_boot: bool | None) -> Recovered:
             replayed=replayed,
         )
     return Recovered(adopted, adopted_bytes, lost, pending, replayed)
+
+
+async def _each(records: Sequence[Record], look: Callable[[Record], Awaitable[int]]) -> list[int]:
+    """What `look` says of each, many at a time: they share commits, and wait for the disk together."""
+    left, said = iter(records), list[int]()
+
+    async def work() -> None:
+        for record in left:
+            said.append(await look(record))
+
+    workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(records)))]
+    try:
+        await asyncio.gather(*workers)
+    finally:  # nobody goes on behind a failure
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    return said
+
+
+async def _take_up(house: House, record: Record, same_boot: bool | None) -> int:
+    """Put an unfinished upload in order. Returns how many bytes were adopted, or _LOST."""
+    tail = await in_thread(house.store.tail, record.upload.id, record.upload.offset)
+    if max(tail, 0) < record.upload.offset:
+        await _give_up(house, record, tail)
+        return _LOST
+    if _is_whole(record):
+        await _finish(house, record)
+    elif tail > record.upload.offset and (same_boot is False or (same_boot and record.adoptable)):
+        return await _adopt(house, record, tail, trusted=same_boot)
+    return 0
+
+
+async def _check_finishing(house: House, record: Record) -> int:
+    """Give one that was being finished up if its bytes are not there: then _LOST, else 0."""
+    if await in_thread(_has_all, house.store, record):
+        return 0
+    await _give_up(house, record, await in_thread(house.store.tail, record.upload.id, 0))
+    return _LOST
 
 
 async def _adopt(house: House, record: Record, tail: int, *, trusted: bool) -> int:

@@ -10,9 +10,10 @@ is durable:
 Making a file costs more than all the rest of a small upload, and it is no hurry: contents gather for a while, so that
 a burst of uploads is over before their files are made. When many have gathered, the next ones wait for room.
 
-A process that dies leaves records; the next one writes their files (anew, from the first byte) before it takes a
-request. A store that fails is tried again with growing pauses, and says so once; the contents stay readable, and no
-more are taken then than there is room for: further uploads go the ordinary way.
+A process that dies leaves records; the next one keeps their contents before it takes a request, and writes their files
+anew, from the first byte, while it takes others. A store that fails is tried again with growing pauses, and says so
+once; the contents stay readable, and no more are taken then than there is room for: further uploads go the ordinary
+way.
 """
 
 import asyncio
@@ -36,8 +37,7 @@ QUIET: Final = 0.1  # seconds without a new content after which those that wait 
 GATHER: Final = 2.0  # … and seconds after which they are in any case …
 CROWDED: Final = 0.75  # … or when so much of the room is taken
 PATIENCE: Final = 0.5  # seconds that an upload waits for room
-PAGE: Final = 256  # records read at once at a start, and …
-ROUND: Final = 1024  # … contents written out at once: what a commit of others may have to wait for
+ROUND: Final = 1024  # contents written out at once: what a commit of others may have to wait for
 FIRST_RETRY: Final = 1.0  # seconds until the next attempt when the store fails; doubled with each one …
 LAST_RETRY: Final = 60.0  # … up to this
 
@@ -134,17 +134,14 @@ class Settler:
         return True
 
     async def replay(self) -> int:
-        """Write out what the last process left in the database; how many contents that were. What cannot be written now
-        is kept, readable, and tried again later. Raises StateError when the database cannot be read."""
-        replayed = 0
-        while self._store is not None and (page := await self._state.redo(PAGE)):
-            replayed += len(page)
-            self._keep_again(page)
-            if not await self.settle():
-                rest = await self._state.redo(2 * MOST)  # more than a process lets gather, so all of them
-                self._keep_again(rest)
-                return max(replayed, len(rest))
-        return replayed
+        """Keep what the last process left in the database, to be written out by `run`; how many contents that are.
+        Raises StateError when the database cannot be read."""
+        contents = await self._state.redo(2 * MOST) if self._store is not None else ()  # more than a process gathers
+        for upload_id, content in contents:
+            self.reserve(len(content))
+            self.keep(upload_id, content)
+            self.committed(upload_id)
+        return len(contents)
 
     async def close(self) -> None:
         """Write out what waits, once `run` has ended. What cannot be is in the database, for the next start."""
@@ -162,13 +159,6 @@ class Settler:
         for upload_id in written:
             self._waiting.pop(upload_id, None)
             self._forget(upload_id)
-
-    def _keep_again(self, contents: Sequence[tuple[str, bytes]]) -> None:
-        for upload_id, content in contents:
-            if upload_id not in self._sizes:
-                self.reserve(len(content))
-                self.keep(upload_id, content)
-                self.committed(upload_id)
 
     def _forget(self, upload_id: str) -> None:
         self._bytes -= self._sizes.pop(upload_id, 0)

@@ -1,6 +1,8 @@
 """What a start does about the end before it, on a store in memory and on local files."""
 
+import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from ferryman_protocol.model import Concat, Phase, Upload
-from ferryman_server.state.base import Record
+from ferryman_server.state.base import Record, StateError
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Mark, Writer
+from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.local_marks import put_marks
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE, OTHER, put
@@ -274,3 +277,50 @@ def write(writer: Writer, data: bytes) -> None:
 def test_this_kernel_has_a_boot_id() -> None:
     """Without one nothing would ever be adopted; it is the same each time it is read."""
     assert kernel_boot_id() == kernel_boot_id() is not None
+
+
+def _id_of(number: int) -> str:
+    return "abcdefghij"[number] * 26
+
+
+async def test_tails_wait_for_the_disk_together(tmp_path: Path) -> None:
+    """Ten thousand uploads were under way, and a slow disk takes a tenth of a second for each sync."""
+    store = store_of("local", tmp_path)
+    for number in range(8):
+        await left_behind(Disk(tmp_path, store), record_of(upload_id=_id_of(number)))
+    together = threading.Barrier(8)
+
+    def sync(descriptor: int) -> None:
+        together.wait(10)
+        os.fsync(descriptor)
+
+    slow = LocalStore(tmp_path / "data", sync=sync)
+    slow.open()
+    core = Core(Disk(tmp_path, slow))
+    assert (await core.start()).adopted == 8
+    assert {(await core.record(_id_of(number))).upload.offset for number in range(8)} == {TAIL}
+    await core.stop()
+
+
+async def test_a_state_that_fails_ends_the_recovery(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said as it is, and nobody goes on with the others."""
+    for number in range(8):
+        await left_behind(disk, record_of(upload_id=_id_of(number)))
+    core = Core(disk)
+    await core.open()
+    state = core.house.state
+    lease = state.lease
+
+    async def fail(upload_id: str) -> object:
+        if upload_id == _id_of(3):
+            raise StateError("the database is gone")
+        await asyncio.sleep(0.05)
+        return await lease(upload_id)
+
+    monkeypatch.setattr(state, "lease", fail)
+    with pytest.raises(StateError, match="the database is gone"):
+        await core.recover(same_boot=True)
+    monkeypatch.undo()
+    await asyncio.sleep(0.1)
+    assert {(await core.record(_id_of(number))).upload.offset for number in range(8)} == {COMMITTED}
+    await core.stop()

@@ -10,18 +10,14 @@ from typing import Any
 import pytest
 import structlog
 
-from ferryman_protocol.model import Phase
 from ferryman_server import settling
 from ferryman_server.lifecycle import Backends, running
 from ferryman_server.settings import Settings
-from ferryman_server.settling import Settler
 from ferryman_server.state.base import StateError
-from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import Store, StoreError, read_all
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import Rig
-from tests.server.data_folder import id_of, record_of
 from tests.server.storage.local_rig import LocalRig
 from tests.server.storage.test_memory import MemoryRig
 from tests.support.core import Core, Disk, Feed, until
@@ -147,7 +143,8 @@ async def dies_after(core: Core, rig: Rig) -> None:
 async def test_a_start_writes_what_the_last_process_left(
     rig: Rig, tmp_path: Path, count: int, dies: Any, crash: str
 ) -> None:
-    """Wherever it died: before the first request is taken, each content has its file, whole and durable."""
+    """Wherever it died: each content is readable before the first request is taken, and has its file soon, whole and
+    durable."""
     core = Core(Disk(tmp_path, rig.store))
     await core.start()
     uploads = await small_uploads(core, count)
@@ -160,38 +157,13 @@ async def test_a_start_writes_what_the_last_process_left(
     again = Core(Disk(tmp_path, rig.store))
     recovered = await again.start(same_boot=crash == "kill")
     assert recovered.replayed == count
+    assert_readable(rig.store, uploads)
+    assert await again.house.settler.settle()
     assert_written(rig.store, uploads)
     assert await again.house.state.redo(1) == []
     await again.stop()
     rig.power_cut()
     assert_written(rig.store, uploads)
-
-
-async def test_thousands_of_contents_are_replayed_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never more than a page of them is in memory."""
-    monkeypatch.setattr(settling, "PAGE", 50)
-    store = Watched()
-    state = SqliteState(tmp_path / "state.db", store_id=store.store_id)
-    await state.open()
-    bodies = {id_of(number): bytes([number % 256]) * 10 for number in range(420)}
-    for number, body in enumerate(bodies.values()):
-        await state.create(record_of(number, Phase.COMPLETE, body), content=body)
-    assert await Settler(state, store).replay() == 420
-    assert store.most == 50
-    assert_written(store, bodies)
-    assert await state.redo(1) == []
-    await state.close()
-
-
-class Watched(MemoryStore):
-    """Notes how many contents were held at once."""
-
-    most = 0
-
-    def keep(self, upload_id: str, content: bytes) -> None:
-        """Keep, and count."""
-        super().keep(upload_id, content)
-        self.most = max(self.most, len(self._kept))
 
 
 async def test_a_replay_beside_deletions_brings_nothing_back(rig: Rig, tmp_path: Path) -> None:
@@ -204,6 +176,7 @@ async def test_a_replay_beside_deletions_brings_nothing_back(rig: Rig, tmp_path:
     rig.kill()
     again = Core(Disk(tmp_path, rig.store))
     await again.start()
+    assert await again.house.settler.settle()
     assert list(published(rig.store)) == [other]
     await again.stop()
 
@@ -253,11 +226,8 @@ async def test_a_store_that_fails_is_tried_again_and_said_once(
     assert_written(rig.store, uploads)
 
 
-async def test_a_start_on_a_store_that_fails_keeps_everything(
-    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_start_on_a_store_that_fails_keeps_everything(rig: Rig, tmp_path: Path) -> None:
     """It does not hold up the server: all is readable, and written once the store works."""
-    monkeypatch.setattr(settling, "PAGE", 3)
     core = Core(Disk(tmp_path, rig.store))
     await core.start()
     uploads = await small_uploads(core, 10)
@@ -285,6 +255,7 @@ async def test_a_server_that_cannot_write_when_it_stops_leaves_it_to_the_next_st
     rig.fail_syncs(False)
     again = Core(Disk(tmp_path, rig.store))
     await again.start()
+    assert await again.house.settler.settle()
     assert_written(rig.store, uploads)
     await again.stop()
 

@@ -85,7 +85,9 @@ async def _clear(settings: Settings, args: argparse.Namespace) -> Report:
     state = SqliteState(settings.data / "state.db", store_id=store.store_id)
     try:
         await state.open()
-        await Settler(state, store).replay()  # what a crash left in the database only is to be seen as files
+        settler = Settler(state, store)
+        await settler.replay()  # what a crash left in the database only …
+        await settler.settle()  # … is to be seen as files
         return await _cleared(state, store, settings, args)
     finally:
         await state.close()

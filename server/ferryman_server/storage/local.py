@@ -80,7 +80,9 @@ class LocalStore:
         self._store_id: str | None = None
         self._entered: set[str] = set()  # receiving uploads whose folder entry this process has made durable
         self._clean: set[str] = set()  # receiving uploads without a writer, of whose file nothing is volatile
-        self._folders = Folders(self._uploads, self._files, sync=self._sync_entries, durable=self._durable)
+        self._folders = Folders(
+            self._uploads, self._files, str(data / "moved"), sync=self._sync_entries, durable=self._durable
+        )
         self._kept = Kept(str(data), self._folders, sync=self._sync, sync_all=sync_all if self._durable else None)
 
     def open(self) -> None:

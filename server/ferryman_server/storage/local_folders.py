@@ -4,8 +4,8 @@ All that is received lies in `uploads`, so that one sync makes the entries of ma
 there to `files/<2>`, and the move need not be synced: the file is found in either place. But the folders are synced for
 other reasons too, and one order would lose it: the old name's removal durable, the new name not yet. So:
 
-- Before `uploads` is synced, the folders that something was moved into since their last sync are. Nobody knows
-  what a process before this one moved: at first that is all of them.
+- Before `uploads` is synced, the folders that something was moved into since their last sync are, also those that a
+  process before this one moved something into (:mod:`local_moved`).
 - Both happen under a lock that also a move takes: none slips in between the two syncs.
 
 A folder whose sync failed is only synced again: journalling file systems stop altogether when their journal cannot be
@@ -14,9 +14,11 @@ written, so unlike a file's pages a folder's entries are not silently given up.
 
 import os
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Final
 
+from ferryman_server.storage.local_moved import Moved
 from ferryman_server.storage.syscalls import Sync, make_folder, sync_folder
 
 MOVES: Final = 16  # folders that were moved into, from which a move syncs them: what `enter` may have to do first
@@ -25,15 +27,17 @@ MOVES: Final = 16  # folders that were moved into, from which a move syncs them:
 class Folders:
     """Both trees. A prefix is the two characters that name a folder of `files`."""
 
-    def __init__(self, uploads: str, files: str, *, sync: Sync, durable: bool) -> None:
-        """`sync` makes a folder's entries durable; without `durable` nothing is ever synced."""
+    def __init__(self, uploads: str, files: str, moved: str, *, sync: Sync, durable: bool) -> None:
+        """`sync` makes a folder's entries durable; without `durable` nothing is ever synced. `moved`: the file that
+        tells the next process what was moved and may not be durable."""
         self._uploads = uploads
         self._files = files
         self._sync = sync
         self._durable = durable
         self._known: set[str] = set()  # folders of `files` whose own entry is durable
         self._moved: set[str] = set()  # prefixes: something was moved there, and may not be durable yet …
-        self._looked = False  # … those among them that an earlier process moved something to
+        self._looked = False  # … by an earlier process, too
+        self._note = Moved(moved)
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._asked = 0  # how often `enter` was called
@@ -66,12 +70,12 @@ class Folders:
         OSError."""
         source, target = self.upload(upload_id), self.file(upload_id)
         with self._lock:
+            self._will_move(upload_id[:2])
             try:
                 os.rename(source, target)
             except FileNotFoundError:
                 self.make(os.path.dirname(target))
                 os.rename(source, target)
-            self._moved.add(upload_id[:2])
             if self._durable and len(self._moved) >= MOVES:
                 with suppress(OSError):  # it is tried again before `uploads` is synced
                     self._land()
@@ -79,7 +83,7 @@ class Folders:
     def drop_old_name(self, upload_id: str) -> None:
         """Remove what is left where a published file was received. Raises OSError."""
         with self._lock, suppress(FileNotFoundError):
-            self._moved.add(upload_id[:2])
+            self._will_move(upload_id[:2])
             os.unlink(self.upload(upload_id))
 
     def make_moves_durable(self, prefix: str) -> None:
@@ -92,7 +96,7 @@ class Folders:
     def make_published_durable(self, prefix: str) -> None:
         """Make the entries of `files/<2>` durable. Raises OSError."""
         if self._durable:
-            self._make_durable(f"{self._files}/{prefix}")
+            self._make_durable([prefix])
 
     def _sync_uploads(self) -> None:
         asked = self._asked
@@ -100,19 +104,43 @@ class Folders:
         sync_folder(self._uploads, self._sync)
         self._entered = asked
 
-    def _land(self) -> None:
-        if not self._looked:
-            with os.scandir(self._files) as entries:
-                folders = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-                self._moved |= {name for name in folders if len(name) == 2}  # others are an operator's
-            self._looked = True
-        for prefix in list(self._moved):
-            with suppress(FileNotFoundError):  # a folder that is not there has nothing to lose
-                self._make_durable(f"{self._files}/{prefix}")
-            self._moved.discard(prefix)
+    def _will_move(self, prefix: str) -> None:
+        """Something is about to be moved there. Raises OSError."""
+        self._look()
+        if prefix not in self._moved:
+            self._tell(self._moved | {prefix})
+            self._moved.add(prefix)
 
-    def _make_durable(self, folder: str) -> None:
-        sync_folder(folder, self._sync)
-        if folder not in self._known:
+    def _land(self) -> None:
+        """Make durable what was moved. Raises OSError; then all of it is done again the next time."""
+        self._look()
+        if self._moved:  # a folder that is not there has nothing to lose
+            self._make_durable([prefix for prefix in self._moved if os.path.isdir(f"{self._files}/{prefix}")])
+            self._moved.clear()
+            self._tell(self._moved)
+
+    def _look(self) -> None:
+        if not self._looked:
+            found = self._note.read()
+            self._moved |= self._folders_there() if found is None else found
+            self._looked = True
+
+    def _folders_there(self) -> set[str]:
+        with os.scandir(self._files) as entries:
+            folders = (entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+            return {name for name in folders if len(name) == 2}  # others are an operator's
+
+    def _tell(self, moved: set[str]) -> None:
+        if self._durable:
+            self._note.write(moved)
+        else:
+            self._note.forget()  # what is never synced here is unknown to a process that does sync
+
+    def _make_durable(self, prefixes: Collection[str]) -> None:
+        """Make the entries of these folders durable, and those folders' own."""
+        folders = {f"{self._files}/{prefix}" for prefix in prefixes}
+        for folder in folders:
+            sync_folder(folder, self._sync)
+        if not folders <= self._known:
             sync_folder(self._files, self._sync)
-            self._known.add(folder)
+            self._known |= folders
