@@ -25,7 +25,7 @@ GONE: Final = 40  # deleted uploads that are asked for again
 SPARE: Final = 24  # descriptors that an idle server may have open beyond those of its start: the database's, a pool's
 DAY: Final = 86_400  # seconds
 _OWN: Final = re.compile(
-    r"uploads/[a-z2-7]{26}|files/([a-z2-7]{2})/\1[a-z2-7]{24}|state\.db(-wal|-shm)?|\w+\.toml|lock|\w+\.lock"
+    r"uploads/[a-z2-7]{26}|files/([a-z2-7]{2})/\1[a-z2-7]{24}|state\.db(-wal|-shm)?|\w+\.toml|moved|lock|\w+\.lock"
 )
 _KEPT_LINES: Final = 300
 
