@@ -87,7 +87,7 @@ class Intake:
 
     @property
     def concluded(self) -> bool:
-        """Whether `conclude` has done all there was to do."""
+        """Whether `conclude` has made all durable: nothing is left to be synced, and nothing more comes."""
         return self._concluded
 
     def conclude(self) -> None:
@@ -95,12 +95,12 @@ class Intake:
         Raises SyncFailed."""
         if not self._held:
             self.sync()
+            self._concluded = True  # before it is closed: an observer's sync may come in between
             self.close()
-            self._concluded = True
 
     def sync(self, *, whole: bool = False) -> Mark:
-        """Make what is stored durable; the mark is true from here on. Raises SyncFailed, and StoreError when closed:
-        what was not durable by then may have been cut off.
+        """Make what is stored durable; the mark is true from here on. Raises SyncFailed, and StoreError when closed
+        without that: what was not durable by then may have been cut off.
 
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
         """
@@ -109,6 +109,8 @@ class Intake:
             self._put(memoryview(self._held))
             self._held = b""
         mark = self.mark
+        if self._concluded:
+            return mark
         if self._closed:
             raise StoreError("the request has ended; what it left is not made durable any more")
         if self._writer is not None:

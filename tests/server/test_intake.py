@@ -17,7 +17,7 @@ from ferryman_server.state.base import Record
 from ferryman_server.storage import local_marks
 from ferryman_server.storage.base import Mark, Store, StoreError, SyncFailed
 from ferryman_server.storage.local import LocalStore
-from ferryman_server.storage.memory import MemoryStore
+from ferryman_server.storage.memory import MemoryStore, MemoryWriter
 from tests.server.core_model import crc_of
 from tests.server.storage.synced_disk import SyncedDisk
 from tests.support.process import eventually
@@ -139,6 +139,29 @@ def test_what_was_closed_unsynced_is_not_taken_for_durable() -> None:
     assert not intake.concluded
     with pytest.raises(StoreError):
         intake.sync()
+
+
+def test_a_sync_while_an_intake_concludes_finds_all_durable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An observer's, in another thread: it comes when all is synced, and the store's handle is just being let go of."""
+    intake = _intake()
+    intake.write(memoryview(bytes(500)))
+    closing, closed = threading.Event(), threading.Event()
+    close = MemoryWriter.close
+
+    def slowly(writer: MemoryWriter) -> None:
+        closing.set()
+        closed.wait(5)
+        close(writer)
+
+    monkeypatch.setattr(MemoryWriter, "close", slowly)
+    concluding = threading.Thread(target=intake.conclude)
+    concluding.start()
+    assert closing.wait(5)
+    assert intake.sync().offset == 500
+    closed.set()
+    concluding.join()
+    assert intake.concluded
+    assert intake.sync().offset == 500
 
 
 def test_where_no_mark_can_be_left_a_commit_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
