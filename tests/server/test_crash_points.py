@@ -141,6 +141,7 @@ class Scene:
                 await self._look_at(core, upload_id, body, tidy=tidy)
             report = await reap(core.house.state, self.rig.local, now=1e12, orphan_ttl=1e13)
             assert (report.unclaimed, report.failed) == ([], 0)
+            assert await core.house.settler.settle()
         complete = {record.upload.id for record in await core.house.state.in_phases([Phase.COMPLETE])}
         assert {stray.upload_id for stray in self.rig.local.strays() if stray.published} == complete
         assert await core.house.state.redo(1) == []
