@@ -263,7 +263,7 @@ class Pouring:
         async with self._handing:
             if self._flow is not None:
                 await self._let_flow(sink, self._flow)
-            elif not self._flows() and self._gathered:
+            elif not self._start_flow() and self._gathered:
                 await self._let_drip(sink)
 
     async def _let_drip(self, sink: Sink) -> None:
@@ -276,8 +276,8 @@ class Pouring:
             self._in_hand = 0
         self._relieve()
 
-    def _flows(self) -> bool:
-        """Whether the body comes so fast that a pump reads it from now on, in turn with others that do."""
+    def _start_flow(self) -> bool:
+        """Have a pump read a body that comes so fast, in turn with others from now on. Returns whether one does."""
         if self._waiting < FLOW or self._end is not None:
             return False
         self._flow = self._pump()

@@ -90,7 +90,7 @@ class Folders:
         """Make all moves with this prefix durable, the new names first: no file is ever without one. Raises OSError."""
         if self._durable:
             with self._lock:
-                self._moved.add(prefix)
+                self._will_move(prefix)
                 self._sync_uploads()
 
     def make_published_durable(self, prefix: str) -> None:
@@ -105,7 +105,7 @@ class Folders:
         self._entered = asked
 
     def _will_move(self, prefix: str) -> None:
-        """Something is about to be moved there. Raises OSError."""
+        """Something is about to be moved there, or was: nothing else adds to `_moved`. Raises OSError."""
         self._look()
         if prefix not in self._moved:
             self._tell(self._moved | {prefix})

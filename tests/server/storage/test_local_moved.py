@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ferryman_server.storage import local_moved
+from ferryman_server.storage.base import SyncFailed
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.local_moved import SIZE, Moved
 from ferryman_server.storage.testing_rig import ONE, OTHER, THIRD, publish, put
@@ -99,6 +100,21 @@ def test_a_move_that_cannot_be_told_leaves_nothing_known(rig: LocalRig, monkeypa
         patch.setattr(local_moved, "write_all", full)
         settle(rig, THIRD)
     assert set(synced_at_first(rig)) == {FIRST_FOLDER, THIRD_FOLDER, "data/files", "data/uploads"}
+
+
+def test_a_move_behind_a_sync_that_failed_is_told(rig: LocalRig) -> None:
+    """The failed one was for the same folder, and for a file that an earlier sync had made durable there."""
+    settle(rig, ONE)
+    put(rig.store, OTHER, b"bytes")
+    rig.disk.folders_failing = True
+    with pytest.raises(SyncFailed):
+        rig.store.publish(ONE, 5)
+    rig.disk.folders_failing = False
+    rig.local.settle(OTHER, 5)
+    rig.kill()
+    rig.disk.log.clear()
+    put(rig.store, THIRD, b"new")
+    assert rig.disk.log == [f"data/uploads/{THIRD}", FIRST_FOLDER, "data/files", "data/uploads"]
 
 
 def test_all_folders_there_can_be_have_room(tmp_path: Path) -> None:
