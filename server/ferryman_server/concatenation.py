@@ -23,6 +23,7 @@ from ferryman_server.events import Event, Events
 from ferryman_server.finishing import Finisher
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
 from ferryman_server.storage.base import Concatenates, Store, StoreError
+from ferryman_server.tasks import cancel
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Pace
 
@@ -103,10 +104,7 @@ class Assembler:
 
     async def close(self) -> None:
         """Stop all background work; what is half-way goes on at the next start."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(list(self._tasks.values()))
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)

@@ -6,7 +6,7 @@ what they still write in worker threads must be over before another process may 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ from ferryman_server.state.base import Record, State
 from ferryman_server.state.boot import kernel_boot_id
 from ferryman_server.storage.base import Store
 from ferryman_server.storage.identity import DataLock
+from ferryman_server.tasks import cancel
 from ferryman_server.uploads import Uploads
 
 log = structlog.get_logger("ferryman.lifecycle")
@@ -62,7 +63,7 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
             asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
             asyncio.create_task(go_on_with_pending(house, uploads)),
         ]
-        stack.push_async_callback(_cancel, background)
+        stack.push_async_callback(cancel, background)
         yield
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WRITES):
@@ -91,9 +92,3 @@ async def _go_on_with(record: Record, house: House, uploads: Uploads) -> None:
             await uploads.publisher.finish_pending(upload.id)
     except Exception as failure:  # one that cannot be finished yet must not hold up the others
         log.warning("finishing an upload failed, it is tried again", upload_id=upload.id, error=str(failure))
-
-
-async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -22,6 +22,7 @@ from ferryman_server.digests import Crc64
 from ferryman_server.house import House
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.storage.base import KeepsMarks, Mark, Store, StoreError, SyncFailed
+from ferryman_server.tasks import cancel
 from ferryman_server.threads import in_thread
 
 log = structlog.get_logger("ferryman.recovery")
@@ -77,9 +78,7 @@ async def _each(records: Sequence[Record], look: Callable[[Record], Awaitable[in
     try:
         await asyncio.gather(*workers)
     finally:  # nobody goes on behind a failure
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        await cancel(workers)
     return said
 
 

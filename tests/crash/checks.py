@@ -59,8 +59,10 @@ def check_prefix(scene: Scene, upload: Upload) -> None:
     if path is None or upload.deleting or upload.parts or not told:
         return
     data = _first_bytes(scene, upload, told)
-    if data is None or len(data) < told == upload.length:
-        return  # it is complete, on its way between two folders or not in its file yet: a download will tell
+    if data is None:
+        return  # it is complete, or on its way between two folders: a download will tell
+    if len(data) < told == upload.length == observed(scene.server, path):
+        return  # it is complete, and not in its file yet: a download will tell
     scene.figures.count("prefix checks")
     if len(data) < told:
         raise scene.ledger.broken(f"{told} bytes were told to be safe, the file has {len(data)}", upload)
