@@ -158,9 +158,9 @@ def test_boot_id_and_sqlite_are_judged() -> None:
     assert judge_boot_id(None).level is Level.NOTE
     assert judge_boot_id("x").level is Level.OK
     assert judge_sqlite((3, 8, 3)) == Finding(
-        Level.WRONG, "SQLite 3.8.3 is too old", "use a Python that brings SQLite 3.37 or newer"
+        Level.WRONG, "SQLite 3.8.3 is too old", "use a Python that brings SQLite 3.38 or newer"
     )
-    assert judge_sqlite((3, 37, 0)).level is Level.OK
+    assert judge_sqlite((3, 38, 0)).level is Level.OK
 
 
 def test_an_extras_requirements_are_read_from_the_metadata() -> None:

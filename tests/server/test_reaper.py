@@ -15,7 +15,7 @@ from ferryman_protocol.model import Concat, Phase
 from ferryman_server.events import Event, Events
 from ferryman_server.reaper import BATCH, Report, reap, run_reaper
 from ferryman_server.settings import Settings
-from ferryman_server.state.base import Lease, Record, StateError
+from ferryman_server.state.base import Lease, Notes, Record, StateError
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.base import StoreError, read_all
 from ferryman_server.storage.local import LocalStore
@@ -155,7 +155,9 @@ async def test_an_upload_somebody_is_at_work_on_is_left_alone(folder: DataFolder
 class Overtaken(SqliteState):
     """A state in which somebody else takes each upload just after the reaper has."""
 
-    async def save(self, record: Record, lease: Lease, *, content: bytes | None = None) -> None:
+    async def save(
+        self, record: Record, lease: Lease, *, content: bytes | None = None, notes: Notes | None = None
+    ) -> None:
         """Let the newer lease come first."""
         await self.lease(record.upload.id)
         await super().save(record, lease)

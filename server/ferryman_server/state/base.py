@@ -9,12 +9,15 @@ The contract, for every implementation:
 - Every method is a coroutine to be awaited on the server's event loop; none blocks it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Upload
+
+# What a store wants to be remembered about an upload, by names of its own; None: to be forgotten.
+Notes: TypeAlias = Mapping[str, str | None]
 
 
 class StateError(Exception):
@@ -93,18 +96,31 @@ class State(Protocol):
         Changes no row. Idempotent; a lease that was passed on changes nothing.
         """
 
-    async def save(self, record: Record, lease: Lease, *, content: bytes | None = None) -> None:
+    async def save(
+        self, record: Record, lease: Lease, *, content: bytes | None = None, notes: Notes | None = None
+    ) -> None:
         """Commit how far the upload is: phase, offset, length, expires_at, reason, crc64, adoptable, the times, target
         and digests, and the lease's fence. What the upload is stays as it was created, whatever the record says.
         Raises Fenced; a row that is gone counts as fenced.
+
+        `notes`: committed with the row, beside those that are there. A complete upload has none: they go with the write
+        that makes it so.
 
         `content`: the whole content of the upload that this write completes, committed with the row and kept for
         :meth:`redo` until :meth:`drop_redo`. Raises ValueError when the record is not COMPLETE. A later write that
         makes the row anything but COMPLETE removes it, and so does the row's end.
         """
 
+    async def note(self, upload_id: str, notes: Notes, lease: Lease | None = None) -> None:
+        """Commit notes alone; those of a complete upload are ignored. Raises Fenced when the lease was passed on; a row
+        that is gone counts as fenced. Without a lease (of an upload that is over, whoever frees what it left) notes of
+        a row that is gone are ignored too."""
+
+    async def notes(self, upload_id: str) -> Mapping[str, str]:
+        """The notes of an upload, as last committed."""
+
     async def delete(self, upload_id: str, lease: Lease) -> None:
-        """Remove the row. Raises Fenced."""
+        """Remove the row and its notes. Raises Fenced."""
 
     async def redo(self, limit: int) -> Sequence[tuple[str, bytes]]:
         """(upload id, content) of complete uploads whose content is only known here so far; the oldest first."""

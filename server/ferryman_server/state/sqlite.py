@@ -8,13 +8,13 @@ them when it is submitted; those already queued when a newer lease is granted en
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 from ferryman_protocol.model import Phase
 from ferryman_server.state import sqlite_queries as queries
-from ferryman_server.state.base import Lease, Page, Record, StateError
+from ferryman_server.state.base import Lease, Notes, Page, Record, StateError
 from ferryman_server.state.cursors import from_cursor, to_cursor
 from ferryman_server.state.leases import Leases
 from ferryman_server.state.recent import Recent
@@ -104,20 +104,36 @@ class SqliteState:
         """Give the lease back. Idempotent."""
         self._leases.release(lease)
 
-    async def save(self, record: Record, lease: Lease, *, content: bytes | None = None) -> None:
-        """Commit everything but id, dialect, concatenation and creation time, and the content of an upload that this
-        completes. Raises Fenced."""
+    async def save(
+        self, record: Record, lease: Lease, *, content: bytes | None = None, notes: Notes | None = None
+    ) -> None:
+        """Commit everything but id, dialect, concatenation and creation time, the content of an upload that this
+        completes, and notes. Raises Fenced."""
         _demand_complete(record, content)
+        if record.upload.phase is Phase.COMPLETE:
+            notes = None
         if record.upload.id != lease.upload_id:
             raise ValueError(f"the lease is for the upload {lease.upload_id}, the record is of {record.upload.id}")
         self._for_writing()
         self._leases.check(lease)
         await self._write(
-            Update(record, lease, content), lease.upload_id, lambda recent: recent.update(record, lease.fence)
+            Update(record, lease, content, notes), lease.upload_id, lambda recent: recent.update(record, lease.fence)
         )
 
+    async def note(self, upload_id: str, notes: Notes, lease: Lease | None = None) -> None:
+        """Commit notes alone. Raises Fenced."""
+        if lease is not None:
+            self._for_writing()
+            self._leases.check(lease)
+        chosen = dict(notes)  # the caller's may change while this waits
+        await self._for_writing().submit(lambda connection: queries.take_notes(connection, upload_id, chosen, lease))
+
+    async def notes(self, upload_id: str) -> Mapping[str, str]:
+        """The notes of an upload, as last committed."""
+        return await self._read(lambda connection: queries.fetch_notes(connection, upload_id))
+
     async def delete(self, upload_id: str, lease: Lease) -> None:
-        """Remove the row and its parts. Raises Fenced."""
+        """Remove the row, its parts and its notes. Raises Fenced."""
         self._for_writing()
         self._leases.check(lease)
         await self._write(

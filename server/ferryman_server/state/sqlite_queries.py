@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ferryman_protocol.model import Concat, Phase
-from ferryman_server.state.base import Fenced, Lease, Record
+from ferryman_server.state.base import Fenced, Lease, Notes, Record
 from ferryman_server.state.cursors import Key
 from ferryman_server.state.rows import COLUMNS, from_row
 
@@ -23,6 +23,14 @@ _PARTS: Final = """
 PAGE: Final = f"{_SELECT} ORDER BY created_at DESC, id DESC LIMIT ?"
 PAGE_AFTER: Final = f"{_SELECT} WHERE (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?"
 UNFINISHED: Final = "SELECT phase, count(*) FROM uploads WHERE phase <> 'complete' GROUP BY phase"
+# `id` and `notes`, a JSON object, are put in by whoever uses these
+FORGET: Final = """
+    DELETE FROM notes WHERE upload_id = {id} AND name IN (SELECT key FROM json_each({notes}) WHERE type = 'null')
+"""
+REMEMBER: Final = """
+    INSERT OR REPLACE INTO notes (upload_id, name, value)
+    SELECT {id}, key, value FROM json_each({notes}) WHERE type <> 'null'
+"""
 DUE: Final = f"""
     {_SELECT} WHERE rowid IN (
         SELECT rowid FROM (
@@ -39,10 +47,27 @@ DUE: Final = f"""
 
 
 def remove(connection: sqlite3.Connection, lease: Lease) -> None:
-    """Delete the row and its parts. Raises Fenced when a higher fence wrote, or the row is gone."""
+    """Delete the row, its parts and its notes. Raises Fenced when a higher fence wrote, or the row is gone."""
     deletion = "DELETE FROM uploads WHERE id = ? AND fence <= ?"
     if connection.execute(deletion, (lease.upload_id, lease.fence)).rowcount != 1:
-        raise Fenced(f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}")
+        raise _fenced(lease)
+
+
+def take_notes(connection: sqlite3.Connection, upload_id: str, notes: Notes, lease: Lease | None) -> None:
+    """Write and remove notes of an upload that is not complete. Raises Fenced when a higher fence wrote, or the row is
+    gone."""
+    row = connection.execute("SELECT fence, phase FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+    if lease is not None and (row is None or row[0] > lease.fence):
+        raise _fenced(lease)
+    if row is not None and row[1] != Phase.COMPLETE:
+        texts = json.dumps(notes)
+        connection.execute(FORGET.format(id="?1", notes="?2"), (upload_id, texts))
+        connection.execute(REMEMBER.format(id="?1", notes="?2"), (upload_id, texts))
+
+
+def fetch_notes(connection: sqlite3.Connection, upload_id: str) -> dict[str, str]:
+    """The notes of one upload."""
+    return dict(connection.execute("SELECT name, value FROM notes WHERE upload_id = ?", (upload_id,)).fetchall())
 
 
 def fetch(connection: sqlite3.Connection, upload_id: str) -> Record | None:
@@ -107,6 +132,10 @@ def count_phases(connection: sqlite3.Connection) -> dict[str, int]:
     (rows,) = connection.execute("SELECT count(*) FROM uploads").fetchone()
     counts[Phase.COMPLETE.value] = rows - sum(counts.values())
     return counts
+
+
+def _fenced(lease: Lease) -> Fenced:
+    return Fenced(f"upload {lease.upload_id}: its row is gone, or was written under a fence above {lease.fence}")
 
 
 def _records(connection: sqlite3.Connection, cursor: Iterable[Sequence[Any]]) -> list[Record]:

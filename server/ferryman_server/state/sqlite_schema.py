@@ -13,7 +13,7 @@ from typing import Final
 from ferryman_server.state.base import StateError
 from ferryman_server.state.boot import kernel_boot_id
 
-OLDEST_SQLITE: Final = (3, 37, 0)  # the first with STRICT tables
+OLDEST_SQLITE: Final = (3, 38, 0)  # STRICT tables since 3.37, JSON functions in every build since 3.38
 DISTRUST: Final = """
     UPDATE uploads SET adoptable = 0 WHERE adoptable AND phase <> 'complete' AND phase IN ('empty', 'receiving')
 """
@@ -52,7 +52,7 @@ def migrations() -> list[str]:
 def check_version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
     """The database's version, 0 for an empty one. Raises StateError for one that this code cannot use."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed.")
+        raise StateError(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or newer is needed.")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
     if version > newest:

@@ -6,14 +6,16 @@ up once, for all of the work and the sync. The rows go into a view of this conne
 the order in which they were asked for, what the row says. A row that cannot be written undoes the statement.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-from ferryman_server.state.base import Fenced, Lease, Record, StateError
+from ferryman_server.state.base import Fenced, Lease, Notes, Record, StateError
 from ferryman_server.state.rows import COLUMNS, FIXED, MUTABLE, Value, mutable_values, to_row
+from ferryman_server.state.sqlite_queries import FORGET, REMEMBER
 from ferryman_server.state.sqlite_thread import Work
 
 ROWS_A_STATEMENT: Final = 64  # as many statements stay prepared
@@ -27,7 +29,7 @@ _NEW, _OLD = 1, 0  # the values of `is_new`
 
 _VIEW: Final = f"""
     CREATE TEMP VIEW writes AS
-    SELECT NULL AS is_new, NULL AS content, {", ".join(f'NULL AS "{name}"' for name in COLUMNS)};
+    SELECT NULL AS is_new, NULL AS content, NULL AS notes, {", ".join(f'NULL AS "{name}"' for name in COLUMNS)};
 
     CREATE TEMP TRIGGER write_new INSTEAD OF INSERT ON writes WHEN NEW.is_new BEGIN
         INSERT INTO uploads ({_NAMES}) VALUES ({_VALUES});
@@ -40,6 +42,11 @@ _VIEW: Final = f"""
 
     CREATE TEMP TRIGGER write_content INSTEAD OF INSERT ON writes WHEN NEW.content IS NOT NULL BEGIN
         INSERT OR REPLACE INTO redo (upload_id, content) VALUES (NEW.id, NEW.content);
+    END;
+
+    CREATE TEMP TRIGGER write_notes INSTEAD OF INSERT ON writes WHEN NEW.notes IS NOT NULL BEGIN
+        {FORGET.format(id="NEW.id", notes="NEW.notes")};
+        {REMEMBER.format(id="NEW.id", notes="NEW.notes")};
     END;
 """
 
@@ -54,7 +61,7 @@ class Insert:
     @property
     def row(self) -> tuple[Value | bytes, ...]:
         """What goes into the view."""
-        return (_NEW, self.content, *to_row(self.record))
+        return (_NEW, self.content, None, *to_row(self.record))
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         """Do it alone."""
@@ -71,18 +78,20 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What may change of an upload, under a lease, and the content to be kept for redo. Raises Fenced when a higher
-    fence wrote, or the row is gone."""
+    """What may change of an upload, under a lease, the content to be kept for redo, and notes. Raises Fenced when a
+    higher fence wrote, or the row is gone."""
 
     record: Record
     lease: Lease
     content: bytes | None = None
+    notes: Notes | None = None
 
     @property
     def row(self) -> tuple[Value | bytes, ...]:
         """What goes into the view."""
         fixed = (self.lease.upload_id, *_UNTOUCHED)
-        return (_OLD, self.content, *fixed, *mutable_values(self.record, self.lease.fence))
+        notes = None if self.notes is None else json.dumps(self.notes)
+        return (_OLD, self.content, notes, *fixed, *mutable_values(self.record, self.lease.fence))
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         """Do it alone."""
@@ -155,5 +164,5 @@ def pages_of(works: Sequence[Work[Any]]) -> int:
 
 @cache
 def _statement(rows: int) -> str:
-    row = f"({', '.join('?' * (2 + len(COLUMNS)))})"
-    return f"INSERT INTO writes (is_new, content, {_NAMES}) VALUES {', '.join([row] * rows)}"
+    row = f"({', '.join('?' * (3 + len(COLUMNS)))})"
+    return f"INSERT INTO writes (is_new, content, notes, {_NAMES}) VALUES {', '.join([row] * rows)}"

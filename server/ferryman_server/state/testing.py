@@ -14,6 +14,7 @@ import pytest
 from ferryman_protocol.model import Concat, Phase
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
 from ferryman_server.state.testing_machine import StateMachine
+from ferryman_server.state.testing_notes import NotesTests
 from ferryman_server.state.testing_records import (
     FULL_CRC,
     advanced,
@@ -23,10 +24,9 @@ from ferryman_server.state.testing_records import (
     newest_first,
     walk,
 )
-from ferryman_server.state.testing_redo import RedoTests
 
 
-class StateTests(RedoTests):
+class StateTests(NotesTests):
     """What the contract promises, backend by backend."""
 
     async def test_created_row_comes_back_whole(self, state: State) -> None:

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from ferryman_protocol.model import Concat, Phase
-from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
+from ferryman_server.state.base import Fenced, Lease, Notes, Record, State, StateError
 from ferryman_server.state.testing_records import FULL_CRC, advanced, new_record, newest_first, walk
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ T = TypeVar("T")
 _times = st.sampled_from([1.0, 2.0, 2.5, 3.0])
 _phases = st.sampled_from(list(Phase))
 _contents = st.none() | st.binary(max_size=9000)
+_notes = st.none() | st.dictionaries(st.sampled_from("abc"), st.none() | st.text(max_size=3), max_size=3)
 _texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=8)
 
 
@@ -65,6 +66,7 @@ class StateMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.rows: dict[str, Record] = {}
         self.contents: dict[str, bytes] = {}  # to be redone, the oldest first
+        self.notes: dict[str, dict[str, str]] = {}
         self.held: dict[str, int] = {}  # the fence that may write, by upload
         self.highest = 0
         self.state = self.make(self.place)
@@ -132,6 +134,7 @@ class StateMachine(RuleBasedStateMachine):
         crc64=st.integers(0, FULL_CRC),
         expires_at=st.none() | _times,
         content=_contents,
+        notes=_notes,
         look=st.booleans(),
     )
     def save(
@@ -142,21 +145,35 @@ class StateMachine(RuleBasedStateMachine):
         crc64: int,
         expires_at: float | None,
         content: bytes | None,
+        notes: Notes | None,
         look: bool,
     ) -> None:
-        """Save under any lease there ever was, with a content if it completes the upload; perhaps read it back."""
+        """Save under any lease there ever was, with a content if it completes the upload, and with notes; perhaps read
+        it back."""
         base = self.rows.get(lease.upload_id) or new_record(lease.upload_id)
         record = replace(advanced(base, phase=phase, offset=offset, expires_at=expires_at), crc64=crc64)
         if phase is not Phase.COMPLETE:
             content = None
         if self._may_write(lease):
-            self.wait(self.state.save(record, lease, content=content))
+            self.wait(self.state.save(record, lease, content=content, notes=notes))
             self._saved(record, lease, content)
+            self._noted(lease.upload_id, notes)
         else:
             with pytest.raises(Fenced):
-                self.wait(self.state.save(record, lease, content=content))
+                self.wait(self.state.save(record, lease, content=content, notes=notes))
         if look:
             assert self.wait(self.state.get(lease.upload_id)) == self.rows.get(lease.upload_id)
+            assert self.wait(self.state.notes(lease.upload_id)) == self.notes.get(lease.upload_id, {})
+
+    @rule(lease=leases, notes=_notes)
+    def note(self, lease: Lease, notes: Notes | None) -> None:
+        """Note under any lease there ever was."""
+        if self._may_write(lease):
+            self.wait(self.state.note(lease.upload_id, notes or {}, lease))
+            self._noted(lease.upload_id, notes)
+        else:
+            with pytest.raises(Fenced):
+                self.wait(self.state.note(lease.upload_id, notes or {}, lease))
 
     @rule(lease=leases)
     def delete(self, lease: Lease) -> None:
@@ -166,6 +183,7 @@ class StateMachine(RuleBasedStateMachine):
             del self.rows[lease.upload_id]
             del self.held[lease.upload_id]
             self.contents.pop(lease.upload_id, None)
+            self.notes.pop(lease.upload_id, None)
         else:
             with pytest.raises(Fenced):
                 self.wait(self.state.delete(lease.upload_id, lease))
@@ -303,6 +321,19 @@ class StateMachine(RuleBasedStateMachine):
             self.contents.pop(upload_id, None)
         if content is not None:
             self.contents[upload_id] = content
+        if record.upload.phase is Phase.COMPLETE:
+            self.notes.pop(upload_id, None)
+
+    def _noted(self, upload_id: str, notes: Notes | None) -> None:
+        """Tell the model of notes."""
+        if self.rows[upload_id].upload.phase is Phase.COMPLETE:
+            return
+        held = self.notes.setdefault(upload_id, {})
+        for name, value in (notes or {}).items():
+            if value is None:
+                held.pop(name, None)
+            else:
+                held[name] = value
 
     def _start(self, place: Path) -> None:
         self.place = place
