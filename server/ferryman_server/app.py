@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import structlog
 from starlette.applications import Starlette
@@ -32,12 +33,15 @@ from ferryman_server.metrics import Metrics
 from ferryman_server.moving import Mover
 from ferryman_server.observe import Observe
 from ferryman_server.progress_log import ProgressLog
+from ferryman_server.s3_opening import open_s3
 from ferryman_server.settings import Settings
 from ferryman_server.settling import Settler
 from ferryman_server.site import page_routes
 from ferryman_server.state.sqlite import SqliteState
+from ferryman_server.state_ledger import StateLedger
 from ferryman_server.storage.base import Concatenates, Store
-from ferryman_server.storage.identity import DataLock
+from ferryman_server.storage.identity import DataLock, prepare_folder
+from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.together import Together
@@ -46,16 +50,30 @@ from ferryman_server.uploads import Uploads
 
 log = structlog.get_logger("ferryman.app")
 
+TAIL_AFTER: Final = 30.0  # seconds after which bytes that do not fill a part become durable all the same
+
 
 def open_backends(settings: Settings) -> Backends:
-    """SQLite beside local files; or, to try things out, files in memory and a database that goes with them."""
+    """SQLite beside local files, or for a bucket; or, to try things out, files in memory and a database that goes with
+    them. Raises StoreError in words an operator understands."""
     if settings.store == "memory":
         return _in_memory()
+    if settings.store != "local":
+        return _in_bucket(settings)
     store = LocalStore(settings.data, durability=settings.durability)
     store.open()
     state = SqliteState(settings.data / "state.db", store_id=store.store_id, durable=settings.durability == "disk")
     lock = DataLock(settings.data)
     return Backends(state=state, store=store, lock=lock, previous_boot=lambda: state.previous_boot_id)
+
+
+def _in_bucket(settings: Settings) -> Backends:
+    prepare_folder(settings.data)
+    ledger = StateLedger()
+    store = open_s3(settings, ledger)
+    state = SqliteState(settings.data / "state.db", store_id=store.store_id, durable=settings.durability == "disk")
+    lock = DataLock(settings.data)
+    return Backends(state=state, store=store, lock=lock, attach=lambda: ledger.attach(state))
 
 
 def _in_memory() -> Backends:
@@ -69,9 +87,10 @@ def _in_memory() -> Backends:
 def build_house(settings: Settings, backends: Backends, *, guard: Guard, events: Events, metrics: Metrics) -> House:
     """Wire the parts to each other."""
     store, state, claims = backends.store, backends.state, Claims(on_takeover=metrics.takeovers.inc)
+    by_themselves = isinstance(store, KeepsNoBooks)  # bytes become durable, part by part
     pace = Pace(
-        checkpoint_size=settings.checkpoint_size if settings.durability == "disk" else None,
-        checkpoint_interval=settings.checkpoint_interval,
+        checkpoint_size=settings.checkpoint_size if settings.durability == "disk" and not by_themselves else None,
+        checkpoint_interval=TAIL_AFTER if by_themselves else settings.checkpoint_interval,
         upload_ttl=settings.upload_ttl,
         clock=time.time,
     )

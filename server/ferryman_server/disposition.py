@@ -35,7 +35,7 @@ def content_disposition(kind: Literal["inline", "attachment"], filename: str | N
 
     A name of which nothing usable remains is left out.
     """
-    name = _safe_name(filename) if filename is not None else ""
+    name = safe_name(filename) if filename is not None else ""
     if not name:
         return kind
     plain = _NOT_PLAIN.sub("_", name)
@@ -57,7 +57,7 @@ def safe_media_type(text: str | None) -> str:
     return f"{media_type}; charset={charset[2].lower()}"
 
 
-def _safe_name(filename: str) -> str:
+def safe_name(filename: str) -> str:
     """The last path segment without what a name must not hold, cut to its longest size; may be empty."""
     segments = [segment for segment in map(_printable, _SEPARATORS.split(filename)) if segment]
     name = _cut(segments[-1]).rstrip() if segments else ""  # the cut may have left a space at the end

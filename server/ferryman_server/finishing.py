@@ -22,6 +22,7 @@ from ferryman_server.digests import Verifier, new_hash
 from ferryman_server.events import Event, Events
 from ferryman_server.state.base import Lease, Record, State
 from ferryman_server.storage.base import Store
+from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Pace
 
@@ -37,18 +38,24 @@ class Finisher:
         self._events = events
         self._pace = pace
         self._readers = asyncio.Semaphore(READERS)
+        self._hides = isinstance(store, KeepsNoBooks)  # what is not published cannot be read there
 
     async def finish(self, record: Record, lease: Lease) -> Record:
         """Take a record in FINISHING to COMPLETE. Raises Refused when its digests do not match (the upload has then
         FAILED), StoreError or StateError when it has to be tried again later: it stays FINISHING."""
         upload = record.upload
+        if self._hides:
+            await in_thread(self._store.publish, upload.id, upload.offset)
         if record.repr_digests is not None:
             async with self._readers:
                 wrong = await in_thread(self._mismatch, record)
             if wrong is not None:
                 await self.fail(record, lease, wrong)
+                if self._hides:
+                    await in_thread(self._store.discard, upload.id, published=True)
                 raise digest_mismatch(wrong)
-        await in_thread(self._store.publish, upload.id, upload.offset)
+        if not self._hides:
+            await in_thread(self._store.publish, upload.id, upload.offset)
         now = self._pace.clock()
         done = completed(record, offset=upload.offset, crc64=record.crc64, expires_at=upload.expires_at, now=now)
         await self._state.save(done, lease)
@@ -72,7 +79,7 @@ class Finisher:
         verifier = Verifier.of(None, record.repr_digests)
         if verifier is None:
             return None
-        for piece in self._store.read(record.upload.id, 0, record.upload.offset, published=False):
+        for piece in self._store.read(record.upload.id, 0, record.upload.offset, published=self._hides):
             verifier.update(piece)
         return verifier.mismatch()
 

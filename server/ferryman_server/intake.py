@@ -19,17 +19,31 @@ from ferryman_server.digests import Crc64, Verifier
 from ferryman_server.margin import Margin
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Mark, Marks, Store, StoreError, Writer
+from ferryman_server.storage.ledger import KeepsNoBooks, Noted, Noting
 from ferryman_server.threads import Repeated
 
 
 class Intake:
     """The sink of one request."""
 
-    def __init__(self, *, store: Store, record: Record, admission: Admission, content: Content) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        record: Record,
+        admission: Admission,
+        content: Content,
+        fence: int = 0,
+        on_durable: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`fence`: of the lease under which it is written. `on_durable` is called from other threads when bytes have
+        become durable by themselves, in a store where they do."""
         self.mark = Mark(record.upload.offset, record.crc64)
         self.marked: Mark | None = None  # the last mark that is durable
         self.verifier = Verifier.of(content.checksum, content.digests)
         self._store = store
+        self._fence = fence
+        self._on_durable = on_durable
         self._upload_id = record.upload.id
         self._crc = Crc64(record.crc64)
         self._writer: Writer | None = None
@@ -43,6 +57,11 @@ class Intake:
         self._marking = Repeated(self._make_mark)
         self._unmarked: Callable[[], None] = _nothing  # has a commit made instead of a mark
         self._closed = self._concluded = False
+
+    @property
+    def noting(self) -> Noting | None:
+        """The store's writer, if its books have to be committed with each offset."""
+        return self._writer if isinstance(self._writer, Noting) else None
 
     @property
     def offset(self) -> int:
@@ -61,9 +80,12 @@ class Intake:
         self._margin = Margin(most, self.mark.offset, self._ends_at, self._fall_due)
 
     def committed(self, offset: int) -> None:
-        """So far it is durable."""
+        """So far it is durable, and committed."""
         if self._margin is not None:
             self._margin.durable(offset)
+        noting = self.noting
+        if noting is not None:
+            noting.committed()
 
     def give_up(self) -> None:
         """Nothing will be made durable any more: let a thread go that waits for it."""
@@ -91,18 +113,19 @@ class Intake:
         return self._concluded
 
     def conclude(self) -> None:
-        """The last byte was taken: make all durable and let go of the store's handle, unless a byte is held back.
-        Raises SyncFailed."""
-        if not self._held:
+        """The last byte was taken: make all durable and let go of the store's handle, unless a byte is held back, or
+        there is more to it than that. Raises SyncFailed."""
+        if not self._held and self.noting is None:
             self.sync()
             self._concluded = True  # before it is closed: an observer's sync may come in between
             self.close()
 
-    def sync(self, *, whole: bool = False) -> Mark:
-        """Make what is stored durable; the mark is true from here on. Raises SyncFailed, and StoreError when closed
-        without that: what was not durable by then may have been cut off.
+    def sync(self, *, whole: bool = False, last: bool = False) -> Noted:
+        """Make what is stored durable; what it returns is true from here on. Raises SyncFailed, and StoreError when
+        closed without that: what was not durable by then may have been cut off.
 
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
+        `last`: that is all of the upload.
         """
         if whole and self._held:
             self._margin = None  # what makes it durable is under way
@@ -110,12 +133,19 @@ class Intake:
             self._held = b""
         mark = self.mark
         if self._concluded:
-            return mark
+            return Noted(mark=mark)
         if self._closed:
             raise StoreError("the request has ended; what it left is not made durable any more")
+        noting = self.noting
+        if noting is not None:
+            if last:
+                noting.complete()
+            else:
+                noting.sync()
+            return noting.noted()
         if self._writer is not None:
             self._writer.sync()
-        return mark
+        return Noted(mark=mark)
 
     def rest(self) -> None:
         """Hold no resources of the store until more is taken, if everything that was taken is durable."""
@@ -130,7 +160,7 @@ class Intake:
 
     def cut(self, offset: int) -> None:
         """Cut off what was stored beyond the offset; to be called when closed. Raises StoreError."""
-        if self._writer is not None:
+        if self._writer is not None and self.noting is None:  # what nobody noted does not count
             self._store.writer(self._upload_id, offset).close()
 
     def _take(self, piece: memoryview) -> None:
@@ -143,7 +173,7 @@ class Intake:
 
     def _put(self, piece: memoryview) -> None:
         if self._writer is None:
-            self._writer = self._store.writer(self._upload_id, self.mark.offset)
+            self._writer = self._open()
         margin = self._margin
         if margin is not None:
             margin.before(self.mark.offset, len(piece))
@@ -152,6 +182,12 @@ class Intake:
         self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
         if margin is not None:
             margin.after(self.mark.offset)
+
+    def _open(self) -> Writer:
+        store, offset = self._store, self.mark.offset
+        if isinstance(store, KeepsNoBooks):
+            return store.noting_writer(self._upload_id, offset, self._fence, self._on_durable)
+        return store.writer(self._upload_id, offset)
 
     def _fall_due(self) -> None:
         if isinstance(self._writer, Marks):

@@ -38,6 +38,7 @@ class Backends:
     store: Store
     lock: DataLock | None = None
     previous_boot: Callable[[], str | None] = lambda: None  # the kernel's boot id when the state was last open
+    attach: Callable[[], None] = lambda: None  # called on the event loop, before the state is opened
     close: Callable[[], None] = lambda: None
 
 
@@ -49,6 +50,7 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
             backends.lock.acquire()
             stack.callback(backends.lock.release)
         stack.callback(backends.close)
+        backends.attach()
         await backends.state.open()
         stack.push_async_callback(backends.state.close)
         stack.callback(backends.store.close)

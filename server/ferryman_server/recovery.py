@@ -22,6 +22,7 @@ from ferryman_server.digests import Crc64
 from ferryman_server.house import House
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.storage.base import KeepsMarks, Mark, Store, StoreError, SyncFailed
+from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.tasks import cancel
 from ferryman_server.threads import in_thread
 
@@ -97,6 +98,8 @@ async def _take_up(house: House, record: Record, same_boot: bool | None) -> int:
 
 async def _check_finishing(house: House, record: Record) -> int:
     """Give one that was being finished up if its bytes are not there: then _LOST, else 0."""
+    if isinstance(house.store, KeepsNoBooks):
+        return 0  # they cannot be read yet
     if await in_thread(_has_all, house.store, record):
         return 0
     await _give_up(house, record, await in_thread(house.store.tail, record.upload.id, 0))

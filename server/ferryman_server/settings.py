@@ -13,10 +13,13 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 from ferryman_server.humane import human_duration
 from ferryman_server.settings_values import (
     DURATION,
+    ENDPOINT,
     HOST,
     HOSTS,
+    KEY,
     ORIGINS,
     PATH,
+    PLACE,
     RATE,
     SIZE,
     SWITCH,
@@ -68,12 +71,17 @@ class Settings:
     data: Path = _setting(  # noqa: RUF009 - a Path cannot be changed: one default may be shared
         PATH, "./data", "the folder that holds the database and, with the local store, the files"
     )
-    store: Literal["local", "memory"] = _setting(
-        words("local", "memory"), "local", "where bytes live; memory forgets everything, for tests"
+    store: str = _setting(
+        PLACE, "local", "where bytes live: local, s3://BUCKET/PREFIX, or memory (forgets everything, for tests)"
     )
     durability: Literal["disk", "os"] = _setting(
         words("disk", "os"), "disk", "disk: an offset is told after a sync; os: without syncs, a power cut loses bytes"
     )
+    s3_endpoint: str | None = _setting(
+        optional(ENDPOINT), "none", "the S3 server, MinIO for instance; none: Amazon's, of the region in AWS_REGION"
+    )
+    s3_key: str = _setting(KEY, "{date}/{id}/{filename}", "the key of a finished upload's object; it must hold {id}")
+    s3_memory: int = _setting(SIZE, "128MiB", "memory in which parts are filled, for all uploads together")
     max_size: int | None = _setting(optional(SIZE), "none", "the largest upload taken")
     max_append_size: int | None = _setting(optional(SIZE), "none", "the largest body of one request (IETF protocol)")
     min_append_size: int | None = _setting(

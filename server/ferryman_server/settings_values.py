@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from ferryman_server.key_template import check_template
+
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
 
@@ -20,6 +22,8 @@ MAX_SIZE: Final = 999_999_999_999_999  # bytes: the largest integer a structured
 MAX_DURATION: Final = 100 * 365 * 86_400  # seconds: a date a hundred years on can still be written
 
 _QUANTITY: Final = re.compile(r"(\d{1,20}(?:\.\d{1,9})?)\s?([A-Za-z]*)", re.ASCII)
+# bucket names: 3 to 63 of these, beginning and ending with a letter or digit ("Bucket naming rules")
+_S3_PLACE: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.*'()/-]+?))?/?")
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SECONDS: Final = {
     "ms": Decimal("0.001"),
@@ -139,6 +143,27 @@ def optional(kind: Kind[T]) -> Kind[T | None]:
     return Kind(expects=f"{kind.expects}, or none", parse=parse, unit=kind.unit)
 
 
+def place(text: str) -> str:
+    """Read where bytes live: `local`, `memory`, or `s3://BUCKET` with or without `/PREFIX`."""
+    word = text.strip()
+    if word.lower() in ("local", "memory"):
+        return word.lower()
+    match = _S3_PLACE.fullmatch(word)
+    if match is None:
+        raise ValueError("it is none of the places that are known")
+    if any(segment in ("", ".", "..") for segment in (match[2] or "x").split("/")):
+        raise ValueError("its prefix has an empty segment, or one of dots alone")
+    return word
+
+
+def endpoint(text: str) -> str:
+    """Read the URL of a server, without a path."""
+    url = text.strip().rstrip("/")
+    if not _is_origin(url):
+        raise ValueError("it is not the URL of a server")
+    return url
+
+
 def hosts(text: str) -> tuple[str, ...]:
     """Read a list of host names or addresses, without ports."""
     return tuple(dict.fromkeys(host(item).lower() for item in text.split(",") if item.strip()))
@@ -170,6 +195,9 @@ DURATION: Final = Kind(expects="a duration such as 24h, 90s, 10min or 7d", parse
 SWITCH: Final = Kind(expects="yes or no", parse=switch, switch=True)
 HOST: Final = Kind(expects="an address or a host name", parse=host)
 PATH: Final = Kind(expects="the path of a folder", parse=path)
+PLACE: Final = Kind(expects="local, memory or s3://BUCKET/PREFIX", parse=place)
+KEY: Final = Kind(expects="a template such as {date}/{id}/{filename}", parse=check_template)
+ENDPOINT: Final = Kind(expects="a URL such as http://127.0.0.1:9000", parse=endpoint)
 HOSTS: Final = Kind(expects="host names separated by commas, without ports", parse=hosts, many=True)
 ORIGINS: Final = Kind(
     expects="origins such as https://app.example.org, separated by commas, or *", parse=origins, many=True

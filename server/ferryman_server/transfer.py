@@ -29,6 +29,7 @@ from ferryman_server.intake import Intake
 from ferryman_server.metrics import Metrics
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
 from ferryman_server.storage.base import Mark, Settles, Store, StoreError, StoreFull, SyncFailed
+from ferryman_server.storage.ledger import KeepsNoBooks, Noted
 from ferryman_server.threads import in_thread
 
 
@@ -77,7 +78,17 @@ class Transfer:
         self._body: Body | None = None  # while it is poured
         self._distrusted = False
         self._over = False  # the body has ended: only the settlement commits from here on
-        self._intake = Intake(store=store, record=record, admission=admission, content=content)
+        self._overdue = False  # the checkpoint that falls due is to make all durable
+        self._keeps_books = isinstance(store, KeepsNoBooks)
+        self._intake = Intake(
+            store=store,
+            record=record,
+            admission=admission,
+            content=content,
+            fence=lease.fence,
+            on_durable=self._on_durable,
+        )
+        self._loop = asyncio.get_running_loop()
         self._settles = settles if record.repr_digests is None else None  # else the whole is read back first
         self._coded = content.coding != "identity"
         self._governed = self._intake.verifier is not None
@@ -109,15 +120,19 @@ class Transfer:
         transfer, and whoever asked finds the last committed offset in the state."""
         if not self._plain or self._over:
             return
+        if self._keeps_books:  # what is on its way to the store may be so for long
+            if not self._committing.locked():
+                await self._checkpoint(waits=False)
+            return
         if self._body is not None:
             await self._body.flush()
         await self._checkpoint()
 
-    async def _checkpoint(self) -> None:
+    async def _checkpoint(self, *, waits: bool = True) -> None:
         if self._over or self._intake.mark.offset <= self.record.upload.offset:
             return
         try:
-            await self._commit_mark()
+            await self._commit_mark(waits=waits)
         except Exception as failure:  # whatever it was, the request ends with it: it is raised again there
             self._failure = failure
             if self._body is not None:
@@ -151,7 +166,12 @@ class Transfer:
         except StoreFull:
             if self._plain:
                 with contextlib.suppress(StateError):  # the database may lie on the same full disk: nothing was told
-                    await self._commit_mark()  # what still fitted is kept
+                    await self._commit_mark(waits=not self._keeps_books)  # what still fitted is kept
+            raise
+        except StoreError:
+            if self._plain and self._keeps_books:
+                with contextlib.suppress(StateError, Fenced):
+                    await self._commit_mark(waits=False)  # what has arrived there is kept
             raise
 
     async def _pour(self, body: Body) -> End:
@@ -190,7 +210,17 @@ class Transfer:
     def _moved_on(self) -> None:
         """The store has taken something: it is checkpointed after a while."""
         if self._timer is None and self._intake.mark.offset > self.record.upload.offset:
-            self._timer = asyncio.get_running_loop().call_later(self._pace.checkpoint_interval, self._fall_due)
+            self._timer = self._loop.call_later(self._pace.checkpoint_interval, self._fall_overdue)
+
+    def _on_durable(self) -> None:
+        """In any thread: something has become durable by itself."""
+        if self._plain:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody commits any more
+                self._loop.call_soon_threadsafe(self._fall_due)
+
+    def _fall_overdue(self) -> None:
+        self._overdue = True
+        self._fall_due()
 
     def _fall_due(self) -> None:
         self._unset_timer()
@@ -207,8 +237,9 @@ class Transfer:
         """Checkpoint as often as it fell due meanwhile."""
         while self._again and not self._over:
             async with pacing.turn("checkpoint"):
-                self._again = False
-                await self._checkpoint()
+                self._again, overdue = False, self._overdue
+                self._overdue = False
+                await self._checkpoint(waits=overdue or not self._keeps_books)
                 await self._rest()
         self._ticking = None
 
@@ -233,31 +264,45 @@ class Transfer:
             if self._intake.opened and not self._intake.concluded:
                 await in_thread(self._intake.close)
 
-    async def _commit_mark(self, *, whole: bool = False) -> None:
-        """Sync and commit what is stored. A cancelled caller leaves it running to its end: nothing is half known."""
-        await asyncio.shield(asyncio.create_task(self._commit(whole)))
+    async def _commit_mark(self, *, whole: bool = False, waits: bool = True) -> None:
+        """Sync and commit what is stored; without `waits`, commit what is durable already. A cancelled caller leaves it
+        running to its end: nothing is half known."""
+        await asyncio.shield(asyncio.create_task(self._commit(whole, waits)))
 
-    async def _commit(self, whole: bool) -> None:
+    async def _commit(self, whole: bool, waits: bool) -> None:
         async with self._committing:
-            reach = self._intake.reach if whole else self._intake.mark.offset
-            if self._intake.concluded:
-                mark = self._intake.mark
-            elif reach > self.record.upload.offset:
-                with self._metrics.sync_seconds.time():
-                    mark = await in_thread(self._intake.sync, whole=whole)
-            else:
-                mark = Mark(self.record.upload.offset, self.record.crc64)
-            record = self._moved(mark, whole=whole)
+            noted = await self._made_durable(whole) if waits else self._durable()
+            record = self._moved(noted.mark, whole=whole, published=noted.published)
             if record is not self.record:
                 with self._metrics.commit_seconds.time():
-                    await self._state.save(record, self._lease)
+                    await self._state.save(record, self._lease, notes=noted.notes or None)
                 self._metrics.stored_bytes.inc(record.upload.offset - self.record.upload.offset)
                 self.record = record
                 self._intake.committed(record.upload.offset)
                 await self._on_commit(record)
 
-    def _moved(self, mark: Mark, *, whole: bool) -> Record:
-        """The record at a mark. `whole`: the body was taken whole, so its end may mean the upload's end."""
+    async def _made_durable(self, whole: bool) -> Noted:
+        reach = self._intake.reach if whole else self._intake.mark.offset
+        if self._intake.concluded:
+            return Noted(mark=self._intake.mark)
+        if reach <= self.record.upload.offset:
+            return Noted(mark=Mark(self.record.upload.offset, self.record.crc64))
+        with self._metrics.sync_seconds.time():
+            return await in_thread(self._intake.sync, whole=whole, last=whole and self._ends_at(reach))
+
+    def _durable(self) -> Noted:
+        noting = self._intake.noting
+        return Noted(mark=Mark(self.record.upload.offset, self.record.crc64)) if noting is None else noting.noted()
+
+    def _ends_at(self, offset: int) -> bool:
+        """Whether the upload ends there, the body having been taken whole."""
+        admission = self._admission
+        length = admission.length if admission.length is not None else self.record.upload.length
+        return admission.completes or (admission.finishes_at_length and offset == length)
+
+    def _moved(self, mark: Mark, *, whole: bool, published: bool = False) -> Record:
+        """The record at a mark. `whole`: the body was taken whole, so its end may mean the upload's end. `published`:
+        it is where it is read."""
         upload, now = self.record.upload, self._pace.clock()
         length = self._admission.length if self._admission.length is not None else upload.length
         finishing = False
@@ -272,7 +317,8 @@ class Transfer:
             return self.record
         grown = mark.offset > upload.offset  # then the writer has cut off whatever an earlier request left
         expires_at = now + self._pace.upload_ttl if grown else upload.expires_at
-        if finishing and self._intake.opened and self._settles is not None:
+        settled = self._settles is not None or (published and self.record.repr_digests is None)
+        if finishing and self._intake.opened and settled:
             return completed(self.record, offset=mark.offset, crc64=mark.crc64, expires_at=expires_at, now=now)
         unfinished = Phase.RECEIVING if mark.offset else Phase.EMPTY
         phase = Phase.FINISHING if finishing else unfinished

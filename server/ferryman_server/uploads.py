@@ -26,6 +26,7 @@ from ferryman_server.receiving import Receiver
 from ferryman_server.refusals import Declined, about, superseded
 from ferryman_server.small import Small
 from ferryman_server.state.base import Lease, Record, StateFull
+from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.threads import in_thread
 from ferryman_server.turns import turn
 
@@ -130,6 +131,7 @@ class Uploads:
             created_at=now,
             updated_at=now,
             owner=owner,
+            target=house.store.target(upload, now) if isinstance(house.store, KeepsNoBooks) else None,
             repr_digests=command.repr_digests,
             want_repr_digests=command.want_repr_digests,
         )
@@ -151,12 +153,21 @@ class Uploads:
             except Declined as declined:
                 unreachable = not told and declined.upload is not None and declined.upload.phase is not Phase.COMPLETE
                 if unreachable:
-                    await house.state.delete(upload_id, lease)  # first: a file without a row is freed by the reaper
-                    await in_thread(house.store.discard, upload_id, published=True)  # a publication may be half done
+                    await self._undo(upload_id, lease)
                     data = {"offset": declined.upload.offset if declined.upload else 0}
                     house.events.publish(Event("terminated", upload_id, house.pace.clock(), data))
                     raise Declined(declined.problem, None) from declined
                 raise
+
+    async def _undo(self, upload_id: str, lease: Lease) -> None:
+        """Free an upload that nobody knows. Whatever of it fails or is cut short, the reaper does."""
+        house = self._house
+        record = await house.state.get(upload_id)
+        if record is not None:
+            upload = advance(record.upload, Phase.TERMINATED, expires_at=house.pace.clock())
+            await house.state.save(replace(record, upload=upload), lease)
+            await in_thread(house.store.discard, upload_id, published=True)  # a publication may be half done
+            await house.state.delete(upload_id, lease)
 
     # -- append -------------------------------------------------------------------------------------------------------
 

@@ -31,11 +31,11 @@ from ferryman_server.storage.syscalls import (
     write_all,
 )
 
-FORMAT: Final = 1  # of the data folder; to be raised when an older Ferryman would misread it
+FORMAT: Final = 1  # of what lies in a store; to be raised when an older Ferryman would misread it
 
 _TEXT: Final = """\
-# The name of this data folder. It belongs to the uploads beside it: Ferryman compares it with the one in its
-# database and does not start when they differ. Keep it when you move or restore the folder.
+# The name of this store. It belongs to the uploads beside it: Ferryman compares it with the one in its database and
+# does not start when they differ. Keep it when you move or restore them.
 format = {format}
 id = "{id}"
 """
@@ -80,30 +80,46 @@ def read_store_id(data: Path) -> str | None:
     """The id in `store.toml`; None when there is no such file. Raises StoreError when it cannot be understood."""
     path = data / "store.toml"
     try:
-        text = path.read_bytes().decode()
-        table = tomllib.loads(text)
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from error
+    return parse_identity(text, str(path))
+
+
+def parse_identity(text: bytes, where: str) -> str:
+    """The store's id in the text of a `store.toml`. Raises StoreError, which says `where` it lies."""
+    try:
+        table = tomllib.loads(text.decode())
     except ValueError as error:
-        raise StoreError(f"{path} is damaged ({error}): restore it from a backup of this folder") from error
+        raise StoreError(f"{where} is damaged ({error}): restore it from a backup of what lies beside it") from error
     version = table.get("format")
     if version != FORMAT:
         raise StoreError(
-            f"{path} has format {version!r}, this Ferryman knows format {FORMAT}: use the version that wrote it"
+            f"{where} has format {version!r}, this Ferryman knows format {FORMAT}: use the version that wrote it"
         )
     name = table.get("id")
     if not isinstance(name, str) or re.fullmatch(ID_PATTERN, name) is None:
-        raise StoreError(f"{path} has no usable 'id': restore it from a backup of this folder")
+        raise StoreError(f"{where} has no usable 'id': restore it from a backup of what lies beside it")
     return name
+
+
+def new_store_id() -> str:
+    """A name that no other store has."""
+    return base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def identity_text(name: str) -> bytes:
+    """What is written into `store.toml`."""
+    return _TEXT.format(format=FORMAT, id=name).encode()
 
 
 def read_or_make_store_id(data: Path, *, sync: Sync = sync_file, sync_entries: Sync = os.fsync) -> str:
     """The id in `store.toml`, made and stored durably when there is none. Raises StoreError."""
     name = read_store_id(data)
     if name is None:
-        name = base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+        name = new_store_id()
         with translating(f"write {data / 'store.toml'}"):
             _write_store_id(data, name, sync, sync_entries)
     return name
@@ -113,7 +129,7 @@ def _write_store_id(data: Path, name: str, sync: Sync, sync_entries: Sync) -> No
     fresh = data / "store.new.toml"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:
-        write_all(descriptor, memoryview(_TEXT.format(format=FORMAT, id=name).encode()), 0)
+        write_all(descriptor, memoryview(identity_text(name)), 0)
         sync(descriptor)
     finally:
         os.close(descriptor)

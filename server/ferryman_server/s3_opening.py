@@ -1,0 +1,58 @@
+"""The S3 store that the settings name: `s3://BUCKET/PREFIX`, with keys and region from the usual AWS variables."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from ferryman_server.settings import Settings
+from ferryman_server.storage.base import StoreError
+from ferryman_server.storage.ledger import Ledger
+
+if TYPE_CHECKING:  # its packages belong to an extra of their own
+    from ferryman_server.storage.s3 import S3Store
+    from ferryman_server.storage.s3_client import S3Client
+
+DEFAULT_REGION: Final = "us-east-1"
+
+
+def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.environ) -> "S3Store":
+    """The store, opened. Raises StoreError in words an operator understands."""
+    client = s3_client(settings, environ)
+    from ferryman_server.storage.s3 import S3Store
+    from ferryman_server.storage.s3_names import Names
+
+    _, prefix = place(settings)
+    store = S3Store(client, Names(prefix, settings.s3_key), ledger, memory=settings.s3_memory)
+    try:
+        store.open()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S3Client":
+    """A client for the bucket. Raises StoreError when a package or a key is missing."""
+    try:
+        from ferryman_server.storage.s3_client import S3Client
+        from ferryman_server.storage.s3_signing import Keys
+    except ImportError as error:
+        raise StoreError(f"{settings.store} needs: pip install ferryman[server,s3] ({error})") from error
+    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+    if missing:
+        raise StoreError(f"{settings.store} needs the variables {' and '.join(missing)}: the keys to the bucket")
+    keys = Keys(
+        access=environ["AWS_ACCESS_KEY_ID"],
+        secret=environ["AWS_SECRET_ACCESS_KEY"],
+        token=environ.get("AWS_SESSION_TOKEN") or None,
+    )
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    endpoint = settings.s3_endpoint or f"https://s3.{region}.amazonaws.com"
+    bucket, _ = place(settings)
+    return S3Client(endpoint, bucket, keys, region)
+
+
+def place(settings: Settings) -> tuple[str, str]:
+    """Bucket and prefix, the prefix without slashes at its ends."""
+    bucket, _, prefix = settings.store.removeprefix("s3://").partition("/")
+    return bucket, prefix.strip("/")

@@ -1,0 +1,75 @@
+"""What a store that keeps no books itself asks of whoever does: the state, in a server.
+
+A store of objects can hold bytes, but no list of which of them make up an upload that is not finished: the state has
+it, as notes that are committed together with the upload's row. The store reads it through a :class:`Ledger`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from ferryman_protocol.model import Upload
+from ferryman_server.storage.base import Mark, Writer
+
+Notes: TypeAlias = Mapping[str, str | None]  # by names of the store's own; None: to be forgotten
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One upload as it was last committed."""
+
+    upload: Upload
+    target: str | None = None  # where it is published
+    crc64: int = 0  # CRC64/NVME of the bytes before its offset
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Ledger(Protocol):
+    """Every method blocks and is called from worker threads. Raises StoreError when the books cannot be had."""
+
+    def look_up(self, upload_id: str) -> Entry | None:
+        """An upload, with its notes; None: there is no such upload."""
+
+    def note(self, upload_id: str, notes: Notes, fence: int | None) -> None:
+        """Commit notes that hold however far the upload is, under the lease with this fence; None: the upload is over,
+        nobody writes it any more. Raises StoreError when the lease was passed on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noted:
+    """What is durable of an upload, and what has to be committed with that offset for it to be found again."""
+
+    mark: Mark
+    notes: Notes = field(default_factory=dict)
+    published: bool = False  # the whole is where it is read
+
+
+@runtime_checkable
+class Noting(Writer, Protocol):
+    """Writers whose bytes become durable by themselves while more are written, and whose books the caller commits."""
+
+    def sync(self) -> int:
+        """Make everything durable that was written before this call; `noted` tells the books of it."""
+
+    def complete(self) -> bool:
+        """Everything of the upload is written: make it durable as it will be published. Returns whether it is published
+        by that already."""
+
+    def noted(self) -> Noted:
+        """How far it is durable now. Never waits."""
+
+    def committed(self) -> None:
+        """What `noted` told last is committed: what it replaced is rubbish now. Never waits."""
+
+
+@runtime_checkable
+class KeepsNoBooks(Protocol):
+    """Stores whose books the state keeps."""
+
+    def target(self, upload: Upload, created_at: float) -> str:
+        """Where an upload is to be published: kept in its row from its creation. `created_at`: seconds since the
+        epoch."""
+
+    def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> Noting:
+        """Open at `offset`, under the lease with this fence. `on_durable` is called, from any thread, whenever more
+        has become durable; it must not block."""

@@ -1,0 +1,260 @@
+"""Uploads in an S3 bucket (MinIO, AWS, …), without temporary files: bytes go from the socket into parts in memory and
+from there into multipart uploads.
+
+Configuration: a bucket and a prefix, an endpoint, keys and a region; how much memory parts may take; a template for the
+keys of finished objects.
+
+Permissions: the keys need s3:GetObject, PutObject, DeleteObject, AbortMultipartUpload, ListBucket and
+ListBucketMultipartUploads below the prefix.
+
+Mechanism: what an unfinished upload consists of is kept by the state (:mod:`ledger`, :mod:`s3_books`), never asked of
+the bucket. A finished upload is one object under a key for people (:mod:`s3_names`), and everything about it, its
+checksum too, is at the object. :mod:`s3_writer` fills and sends parts, :mod:`s3_publishing` makes the object.
+
+Trade-offs: bytes that are not in an acknowledged part or tail are lost with the process (at most the parts on their way
+and one that fills, for each upload); unfinished uploads cannot be read; without its database a bucket's unfinished
+uploads are rubbish, and its finished ones are taken in again by `ferryman gc --adopt`.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+from ferryman_protocol.model import ID_PATTERN, Phase, Upload
+from ferryman_server.disposition import content_disposition, safe_media_type
+from ferryman_server.storage import s3_calls
+from ferryman_server.storage.base import StoreError, Stray
+from ferryman_server.storage.ledger import Entry, Ledger
+from ferryman_server.storage.s3_books import Books, Part, Tail, crc_of, read_books
+from ferryman_server.storage.s3_client import S3Client
+from ferryman_server.storage.s3_errors import S3Error
+from ferryman_server.storage.s3_freeing import free, free_tails
+from ferryman_server.storage.s3_identity import read_or_make_identity
+from ferryman_server.storage.s3_memory import Memory
+from ferryman_server.storage.s3_names import Names
+from ferryman_server.storage.s3_publishing import make_once
+from ferryman_server.storage.s3_retry import again
+from ferryman_server.storage.s3_writer import S3Writer
+from ferryman_server.storage.s3_yard import SENDERS, Order, Yard
+
+READ: Final = 1 << 20  # bytes of a piece that `read` yields
+LOW: Final = 16 << 20  # bytes: two parts' worth; where less is left, those that stand still are spilt
+
+_ID: Final = re.compile(ID_PATTERN)
+
+
+class S3Store:
+    """Keeps uploads in a bucket. See :class:`ferryman_server.storage.base.Store` for what it promises."""
+
+    name: Final = "s3"
+
+    def __init__(self, client: S3Client, names: Names, ledger: Ledger, *, memory: int) -> None:
+        """`memory`: bytes of the budget in which parts are filled."""
+        self._client = client
+        self._names = names
+        self._ledger = ledger
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="ferryman-s3")
+        self._yard = Yard(
+            client=client, ledger=ledger, memory=Memory(memory, low=LOW), senders=self._senders, names=names
+        )
+        self._store_id: str | None = None
+
+    # -- the store itself ---------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Find the bucket, and read or make the store's id. Raises StoreError in words an operator understands."""
+        self._store_id = again(lambda: read_or_make_identity(self._client, self._names.identity))
+
+    def close(self) -> None:
+        """Let what is on its way come to its end, and close the connections. Idempotent."""
+        self._senders.shutdown(cancel_futures=True)
+        self._client.close()
+
+    @property
+    def store_id(self) -> str:
+        """The id at `<prefix>/.ferryman/store.toml`, once the store is open."""
+        if self._store_id is None:
+            raise StoreError("the store is not open")
+        return self._store_id
+
+    def target(self, upload: Upload, created_at: float) -> str:
+        """The key that the upload's object will have."""
+        return self._names.target(upload, created_at)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> S3Writer:
+        """Open at `offset`, where the books end. Raises StoreError when they end elsewhere."""
+        entry = self._known(upload_id)
+        books = self._books(entry)
+        if books.end != offset:
+            raise StoreError(f"upload {upload_id} has {books.end} bytes, but {offset} were acknowledged")
+        upload = entry.upload
+        order = Order(
+            upload_id=upload_id,
+            target=_target(entry),
+            headers=_headers(upload),
+            length=upload.length,
+            fence=fence,
+            on_durable=on_durable,
+        )
+        return S3Writer(self._yard, order, books)
+
+    def writer(self, upload_id: str, offset: int) -> S3Writer:
+        """Open at `offset` without a lease."""
+        return self.noting_writer(upload_id, offset, 0, _nobody)
+
+    def tail(self, upload_id: str, offset: int) -> int:
+        """What the books say, or -1 when they say nothing; asks nobody but the state."""
+        entry = self._look_up(upload_id)
+        if entry is None or entry.upload.phase is Phase.COMPLETE:
+            return -1
+        return self._books(entry).end or (0 if entry.notes else -1)
+
+    def publish(self, upload_id: str, length: int) -> None:
+        """Make the object of what the books say; may be repeated. Raises StoreError."""
+        entry = self._known(upload_id)
+        target, books = _target(entry), self._books(entry)
+        if books.end < length:
+            found = again(lambda: s3_calls.head(self._client, target))
+            if found is None or found.size != length or found.crc64 != entry.crc64:
+                raise StoreError(f"upload {upload_id} has {books.end} bytes, not {length}: some are missing")
+            return
+        if books.upload is not None and books.parts:
+            self._complete(self._only_parts(books, books.upload, target), books.upload, target, length)
+        else:
+            self._put(books, target, length, _headers(entry.upload))
+        for tail in books.tails:
+            s3_calls.delete(self._client, tail.key)
+
+    def _complete(self, books: Books, upload: str, target: str, length: int) -> None:
+        crc = crc_of(books.parts)
+
+        def make(*, replaces: str | None) -> None:
+            sent = [s3_calls.SentPart(number=part.number, etag=part.etag, crc64=part.crc64) for part in books.parts]
+            s3_calls.complete(self._client, target, upload, sent, crc, replaces=replaces)
+
+        again(lambda: make_once(self._client, target, length, crc, make))
+
+    def _only_parts(self, books: Books, upload: str, target: str) -> Books:
+        """The books once what lies behind the last part has become one. Its number is free, or was taken for the same
+        bytes by an attempt before this one."""
+        if not books.tails:
+            return books
+        start, stop, crc = books.parts_end, books.end, crc_of(books.tails)
+
+        def send() -> str:
+            body = self._bytes_of(books.tails)
+            return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, crc)
+
+        last = Part(start=start, stop=stop, crc64=crc, number=books.next, etag=again(send))
+        return replace(books, parts=(*books.parts, last), tails=())
+
+    def _bytes_of(self, tails: Iterable[Tail]) -> Iterator[bytes]:
+        for tail in tails:
+            yield from s3_calls.get(self._client, tail.key, 0, tail.size)
+
+    def _put(self, books: Books, target: str, length: int, headers: dict[str, str]) -> None:
+        crc = crc_of(books.tails)
+
+        def make(*, replaces: str | None) -> None:
+            body = self._bytes_of(books.tails)
+            s3_calls.put(self._client, target, body, length, crc, headers, replaces=replaces)
+
+        again(lambda: make_once(self._client, target, length, crc, make))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def read(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
+        """Yield bytes [start, stop) of the object, in pieces of at most 1 MiB; the connection is open while the
+        iterator lives. With `published=False`, tails of an unfinished upload are read too; its parts cannot be."""
+        entry = self._known(upload_id)
+        tails = () if published else self._books(entry).tails
+        return self._pieces(entry, tails, start, stop)
+
+    def _pieces(self, entry: Entry, tails: tuple[Tail, ...], start: int, stop: int) -> Iterator[memoryview]:
+        if start >= stop:
+            return
+        if tails and tails[0].start <= start and stop <= tails[-1].stop:
+            for tail in tails:
+                first, last = max(start, tail.start), min(stop, tail.stop)
+                if first < last:
+                    yield from self._object(tail.key, first - tail.start, last - tail.start)
+            return
+        yield from self._object(_target(entry), start, stop)
+
+    def _object(self, key: str, start: int, stop: int) -> Iterator[memoryview]:
+        try:
+            for piece in s3_calls.get(self._client, key, start, stop, READ):
+                yield memoryview(piece)
+        except S3Error as error:
+            if error.status == 404:
+                raise StoreError(f"the object {key} is missing") from error
+            if error.status == 416:
+                raise StoreError(f"the object {key} has not the {stop} bytes that it should have") from error
+            raise
+
+    # -- freeing ------------------------------------------------------------------------------------------------------
+
+    def discard(self, upload_id: str, *, published: bool = False) -> None:
+        """Free what the upload has in the bucket; its object only when told so, or while the upload is not complete."""
+        entry = self._look_up(upload_id)
+        if entry is None:
+            again(lambda: free_tails(self._client, self._names, upload_id))
+        else:
+            again(lambda: free(self._client, self._ledger, entry, published=published))
+
+    def strays(self) -> Iterator[Stray]:
+        """Walk everything below the prefix that is named like an upload's."""
+        for listed in s3_calls.walk(self._client, self._names.root):
+            upload_id = self._names.id_in(listed.key)
+            if upload_id is not None:
+                published = not listed.key.startswith(self._names.tails)
+                yield Stray(upload_id=upload_id, published=published, size=listed.size, modified_at=listed.modified_at)
+
+    def free_bytes(self) -> int | None:
+        """Nobody can tell."""
+        return None
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _look_up(self, upload_id: str) -> Entry | None:
+        if _ID.fullmatch(upload_id) is None:
+            raise ValueError(f"not an upload id: {upload_id!r}")
+        return self._ledger.look_up(upload_id)
+
+    def _known(self, upload_id: str) -> Entry:
+        entry = self._look_up(upload_id)
+        if entry is None:
+            raise StoreError(f"upload {upload_id} is missing")
+        return entry
+
+    def _books(self, entry: Entry) -> Books:
+        try:
+            return read_books(entry.notes)
+        except ValueError as error:
+            raise StoreError(f"the notes of upload {entry.upload.id} are damaged: {error}") from error
+
+
+def _target(entry: Entry) -> str:
+    if entry.target is None:
+        raise StoreError(f"upload {entry.upload.id} has no key: it was made for another store")
+    return entry.target
+
+
+def _headers(upload: Upload) -> dict[str, str]:
+    """What the object says about itself."""
+    headers = {
+        "content-type": safe_media_type(upload.content_type),
+        "content-disposition": content_disposition("attachment", upload.filename),
+        f"{s3_calls.META}ferryman-upload": upload.id,
+    }
+    if upload.content_encoding is not None:
+        headers["content-encoding"] = upload.content_encoding
+    return headers
+
+
+def _nobody() -> None:
+    """Nobody is told."""

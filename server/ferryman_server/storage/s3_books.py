@@ -1,0 +1,148 @@
+"""What an unfinished upload consists of in S3, as it is written in the state: its books.
+
+    parts   of its multipart upload, acknowledged, behind each other from byte 0
+    tails   immutable objects behind the last part, which will be put into the next one
+    next    no part number below this one may be taken: it was used, or may have been
+
+Everything else that lies there (parts that were never acknowledged, tails that were replaced) is rubbish, whatever it
+holds: an object is made of what the books say only.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Final
+
+from ferryman_server.digests import combine
+
+LEAST_PART: Final = 8 << 20  # bytes of a part at least: S3 wants 5 MiB, small parts cost it more
+LARGEST_PART: Final = 5 << 30  # bytes (S3, "multipart upload limits"), as the next two
+LARGEST_OBJECT: Final = 5 << 40
+NUMBERS: Final = 10_000  # part numbers begin at 1
+SPARE: Final = 1_000  # numbers that are not planned with: a crash leaves some taken by parts that do not count
+_GRAIN: Final = 64 << 10  # bytes: sizes of parts are multiples of it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """Bytes [start, stop) of an upload, and their CRC64/NVME by themselves."""
+
+    start: int
+    stop: int
+    crc64: int
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part(Stretch):
+    """An acknowledged part of a multipart upload."""
+
+    number: int
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tail(Stretch):
+    """An object that holds a stretch."""
+
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Books:
+    """The books of one upload."""
+
+    upload: str | None = None  # the id of its multipart upload
+    creating: bool = False  # there may be multipart uploads under its key whose ids nobody knows
+    next: int = 1
+    parts: tuple[Part, ...] = ()
+    tails: tuple[Tail, ...] = ()
+
+    @property
+    def parts_end(self) -> int:
+        """The offset behind the last part."""
+        return self.parts[-1].stop if self.parts else 0
+
+    @property
+    def end(self) -> int:
+        """The offset behind everything."""
+        return self.tails[-1].stop if self.tails else self.parts_end
+
+
+def crc_of(stretches: Iterable[Stretch], before: int = 0) -> int:
+    """The CRC64/NVME of stretches that follow each other, behind bytes whose own is `before`."""
+    return reduce(lambda crc, stretch: combine(crc, stretch.crc64, stretch.size), stretches, before)
+
+
+# -- as notes ---------------------------------------------------------------------------------------------------------
+
+UPLOAD: Final = "s3.upload"
+CREATING: Final = "s3.creating"
+NEXT: Final = "s3.next"
+FREED: Final = "s3.freed"
+_PART: Final = "s3.part."
+_TAIL: Final = "s3.tail."
+
+
+def part_note(part: Part) -> tuple[str, str]:
+    """Name and value of the note of a part."""
+    return f"{_PART}{part.number:05d}", f"{part.start} {part.stop} {part.crc64:016x} {part.etag}"
+
+
+def tail_note(tail: Tail) -> tuple[str, str]:
+    """Name and value of the note of a tail."""
+    return f"{_TAIL}{tail.key}", f"{tail.start} {tail.stop} {tail.crc64:016x}"
+
+
+def read_books(notes: Mapping[str, str]) -> Books:
+    """The books from all notes of an upload. Raises ValueError when they do not fit together."""
+    parts, tails = [], []
+    for name, value in notes.items():
+        if name.startswith(_PART):
+            start, stop, crc, etag = value.split(" ", 3)
+            number = int(name.removeprefix(_PART))
+            parts.append(Part(start=int(start), stop=int(stop), crc64=int(crc, 16), number=number, etag=etag))
+        elif name.startswith(_TAIL):
+            start, stop, crc = value.split(" ")
+            key = name.removeprefix(_TAIL)
+            tails.append(Tail(start=int(start), stop=int(stop), crc64=int(crc, 16), key=key))
+    parts.sort(key=lambda part: part.number)
+    tails.sort(key=lambda tail: tail.start)
+    at = 0
+    for stretch in (*parts, *tails):
+        if stretch.start != at or stretch.stop <= at:
+            raise ValueError(f"bytes [{stretch.start}, {stretch.stop}) do not follow byte {at}")
+        at = stretch.stop
+    return Books(
+        upload=notes.get(UPLOAD),
+        creating=CREATING in notes,
+        next=int(notes.get(NEXT, "1")),
+        parts=tuple(parts),
+        tails=tuple(tails),
+    )
+
+
+# -- how large a part is ----------------------------------------------------------------------------------------------
+
+
+def part_size(start: int, number: int, *, length: int | None, most: int = LARGEST_OBJECT) -> int:
+    """The size in bytes of the part that begins at `start` under `number`, so that the numbers never run out: neither
+    before `length`, nor, when that is not known, before `most` bytes. Known lengths have parts of one size; else parts
+    grow with what has come. Raises ValueError when there is no number left."""
+    left = NUMBERS - number + 1
+    if left < 1:
+        raise ValueError("it has used up the 10,000 part numbers of a multipart upload")
+    steps = max(1, left - SPARE)
+    if length is not None:
+        wanted = math.ceil((length - start) / steps)
+    elif start == 0:
+        wanted = 0
+    else:
+        wanted = math.ceil(start * math.expm1(math.log(max(most, start + 1) / start) / steps))
+    whole = math.ceil(wanted / _GRAIN) * _GRAIN
+    return min(max(whole, LEAST_PART), LARGEST_PART)

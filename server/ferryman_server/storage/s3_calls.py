@@ -1,0 +1,198 @@
+"""The requests of the S3 API that the store makes, one function each, and what their answers say."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from ferryman_server.storage.s3_client import Body, S3Client
+from ferryman_server.storage.s3_errors import S3Error, local_name, read_error, refusal
+
+CRC: Final = "x-amz-checksum-crc64nvme"
+META: Final = "x-amz-meta-"
+PIECE: Final = 256 << 10  # bytes read at once from an object that is copied through us
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SentPart:
+    """What Complete is told of one part."""
+
+    number: int
+    etag: str
+    crc64: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """What is known of an object without reading it."""
+
+    size: int  # bytes
+    crc64: int | None  # of the whole object; None: the server has none
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """An object in a listing."""
+
+    key: str
+    size: int  # bytes
+    modified_at: float  # seconds since the epoch
+
+
+def crc_text(crc64: int) -> str:
+    """A CRC64/NVME as S3 writes it: base64 of its eight bytes, big-endian."""
+    return base64.b64encode(crc64.to_bytes(8, "big")).decode()
+
+
+def put(
+    client: S3Client,
+    key: str,
+    body: Body,
+    size: int,
+    crc64: int,
+    headers: Mapping[str, str],
+    *,
+    replaces: str | None = None,
+) -> None:
+    """Store a whole object. 412 (PreconditionFailed) when there is one already, but for the one with the ETag that this
+    one `replaces`."""
+    fields = {**headers, **_condition(replaces), CRC: crc_text(crc64)}
+    client.ask("PUT", key, headers=fields, body=body, size=size)
+
+
+def head(client: S3Client, key: str) -> Head | None:
+    """What is known of an object; None: there is none."""
+    try:
+        answer = client.ask("HEAD", key, headers={"x-amz-checksum-mode": "ENABLED"})
+    except S3Error as error:
+        if error.status == 404:
+            return None
+        raise
+    text = answer.headers.get(CRC)
+    whole = text is not None and answer.headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
+    metadata = {name.removeprefix(META): value for name, value in answer.headers.items() if name.startswith(META)}
+    crc64 = int.from_bytes(base64.b64decode(text), "big") if text is not None and whole else None
+    size, etag = int(answer.headers["content-length"]), answer.headers["etag"].strip('"')
+    return Head(size=size, crc64=crc64, etag=etag, metadata=metadata)
+
+
+def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -> Iterator[bytes]:
+    """The bytes [start, stop) of an object."""
+    return client.read(key, start, stop, piece)
+
+
+def delete(client: S3Client, key: str) -> None:
+    """Delete an object; one that is not there is fine, as S3 has it."""
+    client.ask("DELETE", key)
+
+
+def begin(client: S3Client, key: str, headers: Mapping[str, str], *, checksums: bool = True) -> str:
+    """Create a multipart upload; returns its id. `checksums`: each part and the whole have a CRC64/NVME."""
+    chosen = {"x-amz-checksum-algorithm": "CRC64NVME", "x-amz-checksum-type": "FULL_OBJECT"} if checksums else {}
+    answer = client.ask("POST", key, query={"uploads": ""}, headers={**headers, **chosen})
+    return _text(_document(answer.body, "CreateMultipartUpload", answer.status), "UploadId")
+
+
+def send_part(client: S3Client, key: str, upload: str, number: int, body: Body, size: int, crc64: int | None) -> str:
+    """Upload one part; returns its ETag."""
+    answer = client.ask(
+        "PUT",
+        key,
+        query={"partNumber": str(number), "uploadId": upload},
+        headers={} if crc64 is None else {CRC: crc_text(crc64)},
+        body=body,
+        size=size,
+    )
+    return answer.headers["etag"].strip('"')
+
+
+def copy_part(client: S3Client, key: str, upload: str, number: int, source: str, start: int, stop: int) -> str:
+    """Have the server copy bytes [start, stop) of another object of the bucket as a part; returns its ETag."""
+    headers = {
+        "x-amz-copy-source": client.path_of(source),
+        "x-amz-copy-source-range": f"bytes={start}-{stop - 1}",
+    }
+    query = {"partNumber": str(number), "uploadId": upload}
+    answer = client.ask("PUT", key, query=query, headers=headers)
+    return _text(_document(answer.body, "UploadPartCopy", answer.status), "ETag").strip('"')
+
+
+def complete(
+    client: S3Client,
+    key: str,
+    upload: str,
+    parts: Sequence[SentPart],
+    crc64: int | None,
+    *,
+    replaces: str | None = None,
+) -> None:
+    """Make an object of these parts, in the order of their numbers. `crc64`: of the whole; None: the upload was created
+    without checksums. 412 as with `put`."""
+    items = "".join(_part_item(part, with_crc=crc64 is not None) for part in parts)
+    headers = {"content-type": "application/xml", **_condition(replaces)}
+    if crc64 is not None:
+        headers[CRC] = crc_text(crc64)
+        headers["x-amz-checksum-type"] = "FULL_OBJECT"
+    body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
+    answer = client.ask("POST", key, query={"uploadId": upload}, headers=headers, body=body)
+    _document(answer.body, "CompleteMultipartUpload", answer.status)  # an error may come behind a 200
+
+
+def abort(client: S3Client, key: str, upload: str) -> None:
+    """Abort a multipart upload; one that is gone is fine."""
+    try:
+        client.ask("DELETE", key, query={"uploadId": upload})
+    except S3Error as error:
+        if error.status != 404:
+            raise
+
+
+def open_uploads(client: S3Client, key: str) -> list[str]:
+    """The ids of the multipart uploads that are open under exactly this key (MinIO lists no others)."""
+    root = _document(client.ask("GET", query={"uploads": "", "prefix": key}).body, "ListMultipartUploads", 200)
+    found = [upload for upload in root if local_name(upload) == "Upload"]
+    return [_text(upload, "UploadId") for upload in found if _text(upload, "Key") == key]
+
+
+def walk(client: S3Client, prefix: str) -> Iterator[Listed]:
+    """Every object whose key begins so, in the order of the keys, a page of up to 1,000 at a time."""
+    after: str | None = None
+    while True:
+        query = {"list-type": "2", "prefix": prefix} | ({} if after is None else {"continuation-token": after})
+        root = _document(client.ask("GET", query=query).body, "ListObjectsV2", 200)
+        for item in root:
+            if local_name(item) == "Contents":
+                modified_at = datetime.fromisoformat(_text(item, "LastModified")).timestamp()
+                yield Listed(key=_text(item, "Key"), size=int(_text(item, "Size")), modified_at=modified_at)
+        after = _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
+        if after is None:
+            return
+
+
+def _condition(replaces: str | None) -> dict[str, str]:
+    return {"if-none-match": "*"} if replaces is None else {"if-match": f'"{replaces}"'}
+
+
+def _part_item(part: SentPart, *, with_crc: bool) -> str:
+    crc = f"<ChecksumCRC64NVME>{crc_text(part.crc64)}</ChecksumCRC64NVME>" if with_crc else ""
+    return f'<Part><PartNumber>{part.number}</PartNumber><ETag>"{escape(part.etag)}"</ETag>{crc}</Part>'
+
+
+def _document(body: bytes, what: str, status: int) -> ElementTree.Element:
+    """The answer's document. Raises S3Error when it is one of an error, or none."""
+    code, _ = read_error(body)
+    if code:
+        raise refusal(what, 500 if status < 300 else status, body)
+    try:
+        return ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        raise S3Error(what, status=None, code="no answer", message="it is not an XML document") from error
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return next((child.text or "" for child in element if local_name(child) == name), "")

@@ -1,0 +1,143 @@
+"""One S3 server, spoken to over a pool of connections: a request goes out signed, an answer or an S3Error comes back.
+
+No retries here: whoever asks knows what may be repeated (:mod:`ferryman_server.storage.s3_retry`). Every call blocks
+and is made from worker threads; the pool opens as many connections as there are callers, and keeps POOL of them.
+"""
+
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from ferryman_server.storage.base import StoreError
+from ferryman_server.storage.s3_errors import refusal, unreachable
+from ferryman_server.storage.s3_signing import UNRESERVED, Keys, Signer, query_text
+
+POOL: Final = 32  # connections kept open
+CONNECT: Final = 5.0  # seconds to connect
+SILENCE: Final = 30.0  # seconds without a byte of an answer, or without one taken of a body
+SMALL: Final = 1 << 20  # bytes: no answer of the API's own is longer (10,000 parts are never listed)
+
+Body: TypeAlias = bytes | Iterable[bytes | memoryview]  # pieces that `socket.sendall` takes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer: its status, its fields (names in lower case), its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class S3Client:
+    """Requests to one bucket."""
+
+    def __init__(self, endpoint: str, bucket: str, keys: Keys, region: str) -> None:
+        """`endpoint`: for instance `http://127.0.0.1:9000`."""
+        self.endpoint = endpoint.rstrip("/")
+        self.bucket = bucket
+        parts = urllib.parse.urlsplit(self.endpoint)
+        kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+        timeout = urllib3.Timeout(connect=CONNECT, read=SILENCE)
+        self._pool = kind(parts.hostname or "", parts.port, maxsize=POOL, timeout=timeout, retries=False)
+        self._host = parts.netloc
+        self._root = parts.path + "/" + urllib.parse.quote(bucket, safe=UNRESERVED)
+        self._signer = Signer(keys, region)
+
+    def close(self) -> None:
+        """Close the connections that nobody uses. Idempotent."""
+        self._pool.close()
+
+    def path_of(self, key: str) -> str:
+        """`/bucket/key`, percent-encoded: how a copy names its source."""
+        return f"/{self.bucket}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}"
+
+    def ask(
+        self,
+        method: str,
+        key: str = "",
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        size: int | None = None,
+    ) -> Answer:
+        """One request for a key (empty: the bucket itself), its whole answer. `size`: of a body in pieces, in bytes.
+        Raises S3Error, and whatever the body's pieces raise."""
+        response = self._send(method, key, query or {}, headers or {}, body, size)
+        what = self._name(method, key, query or {})
+        try:
+            document = response.read(SMALL)
+        except (HTTPError, OSError) as error:
+            raise unreachable(what, error) from error
+        finally:
+            response.release_conn()
+        if response.status >= 300:
+            raise refusal(what, response.status, document)
+        return Answer(response.status, _fields(response), document)
+
+    def read(self, key: str, start: int, stop: int, piece: int) -> Iterator[bytes]:
+        """The bytes [start, stop) of an object, in pieces of at most `piece` bytes. Raises S3Error, the first one
+        before any piece; closing the iterator early closes the connection."""
+        what = self._name("GET", key, {})
+        response = self._send("GET", key, {}, {"range": f"bytes={start}-{stop - 1}"}, None, None)
+        try:
+            if response.status != 206:
+                raise refusal(what, response.status, response.read(SMALL))
+            if not (response.headers.get("content-range") or "").startswith(f"bytes {start}-{stop - 1}/"):
+                raise refusal(what, 416, b"")
+            left = stop - start
+            while left:
+                data = response.read(min(piece, left))
+                if not data:
+                    raise unreachable(what, OSError(f"the answer ended {left} bytes before its end"))
+                left -= len(data)
+                yield data
+        except (HTTPError, OSError) as error:
+            raise unreachable(what, error) from error
+        finally:
+            if response.length_remaining:
+                response.close()
+            response.release_conn()
+
+    def _send(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: Body | None,
+        size: int | None,
+    ) -> urllib3.BaseHTTPResponse:
+        path = f"{self._root}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}" if key else self._root
+        sent = self._signer.sign(method, path, query, headers, host=self._host)
+        if size is not None:
+            sent["content-length"] = str(size)
+        url = f"{path}?{query_text(query)}" if query else path
+        try:
+            return self._pool.urlopen(
+                method,
+                url,
+                body=cast(bytes, body),
+                headers=sent,
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+            )
+        except (HTTPError, OSError) as error:
+            if isinstance(error, StoreError):  # from the body's own pieces
+                raise
+            raise unreachable(self._name(method, key, query), error) from error
+
+    def _name(self, method: str, key: str, query: Mapping[str, str]) -> str:
+        """The request, as an operator reads it in a log."""
+        asked = " ".join(name for name in query if name != "uploadId")
+        return f"{method} {self.bucket}/{key}{f' ({asked})' if asked else ''}"
+
+
+def _fields(response: urllib3.BaseHTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}

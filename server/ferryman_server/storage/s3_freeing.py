@@ -1,0 +1,43 @@
+"""Freeing what an upload has in the bucket: its object, its multipart upload, its tails.
+
+What it has is what its notes say. In the end they say that all is freed, so that nobody asks the bucket again.
+"""
+
+from ferryman_protocol.model import Phase
+from ferryman_server.storage import s3_calls
+from ferryman_server.storage.ledger import Entry, Ledger, Notes
+from ferryman_server.storage.s3_books import CREATING, FREED, read_books
+from ferryman_server.storage.s3_client import S3Client
+from ferryman_server.storage.s3_names import Names
+
+
+def free(client: S3Client, ledger: Ledger, entry: Entry, *, published: bool) -> None:
+    """Free an upload's data; its object as well when told so, or when nobody was ever told that it is there. May be
+    repeated. Raises S3Error, and StoreError when the state fails."""
+    if FREED in entry.notes or entry.target is None:
+        return
+    unknown = entry.upload.phase is not Phase.COMPLETE  # an object may have been made without being recorded
+    if unknown:
+        _free_books(client, entry, entry.target)
+    if published or unknown:
+        s3_calls.delete(client, entry.target)
+    if published or entry.upload.phase in (Phase.TERMINATED, Phase.EXPIRED):
+        gone: Notes = dict.fromkeys(entry.notes)
+        ledger.note(entry.upload.id, {**gone, FREED: "1"}, None)
+
+
+def free_tails(client: S3Client, names: Names, upload_id: str) -> None:
+    """Free the tails of an upload that nobody knows. Raises S3Error."""
+    for listed in list(s3_calls.walk(client, f"{names.tails}{upload_id}/")):
+        s3_calls.delete(client, listed.key)
+
+
+def _free_books(client: S3Client, entry: Entry, target: str) -> None:
+    books = read_books(entry.notes)
+    if books.upload is not None:
+        s3_calls.abort(client, target, books.upload)
+    if CREATING in entry.notes:
+        for upload in s3_calls.open_uploads(client, target):
+            s3_calls.abort(client, target, upload)
+    for tail in books.tails:
+        s3_calls.delete(client, tail.key)

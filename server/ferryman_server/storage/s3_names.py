@@ -1,0 +1,79 @@
+"""Which key an upload's object gets, and where our own objects lie.
+
+    <prefix>/<template>                      finished uploads, as people browse them: `2026-11-22/<id>/film.zip`
+    <prefix>/.ferryman/store.toml            the store's id
+    <prefix>/.ferryman/partials/<id>         finished partial uploads: material for a concatenation, no library items
+    <prefix>/.ferryman/tails/<id>/<name>     bytes that are not yet part of a multipart upload
+
+A key is fixed in the upload's row when it is created. It holds the upload's id, so that no two are the same and an
+object can be told whose it is.
+"""
+
+import re
+import secrets
+import unicodedata
+from datetime import UTC, datetime
+from typing import Final
+
+from ferryman_protocol.model import ID_PATTERN, Concat, Upload
+from ferryman_server.disposition import safe_name
+from ferryman_server.key_template import TEMPLATE, check_template
+
+LONGEST: Final = 1024  # bytes of a key (S3, "Creating object key names")
+NAMELESS: Final = "upload"
+
+_ID: Final = re.compile(rf"(?<![a-z2-7])({ID_PATTERN})(?![a-z2-7])")
+# beside what no file name may hold: MinIO refuses these in keys where it runs on Windows, and consoles trip over them
+_AWKWARD: Final = re.compile(r'[<>:"|?*\\/]')
+
+
+class Names:
+    """The keys of one store."""
+
+    def __init__(self, prefix: str, template: str = TEMPLATE) -> None:
+        """`prefix`: without slashes at its ends; empty: the whole bucket is ours."""
+        self.root = f"{prefix}/" if prefix else ""
+        self._template = check_template(template)
+        self.own = f"{self.root}.ferryman/"
+        self.identity = f"{self.own}store.toml"
+        self.tails = f"{self.own}tails/"
+        self._partials = f"{self.own}partials/"
+
+    def target(self, upload: Upload, created_at: float) -> str:
+        """The key of an upload's object; `created_at` in seconds since the epoch."""
+        if upload.concat is Concat.PARTIAL:
+            return f"{self._partials}{upload.id}"
+        day = datetime.fromtimestamp(created_at, UTC)
+        values = {
+            "date": f"{day:%Y-%m-%d}",
+            "year": f"{day:%Y}",
+            "month": f"{day:%m}",
+            "day": f"{day:%d}",
+            "id": upload.id,
+            "filename": file_name(upload.filename),
+        }
+        key = self.root + self._template.format_map(values)
+        excess = len(key.encode()) - LONGEST
+        if excess > 0:  # only the name can be so long, and it is never all of it: templates are short
+            shorter = values["filename"].encode()[: max(1, len(values["filename"].encode()) - excess)]
+            values["filename"] = shorter.decode(errors="ignore") or NAMELESS
+            key = self.root + self._template.format_map(values)
+        return key
+
+    def new_tail(self, upload_id: str, start: int) -> str:
+        """A key for a tail that begins at this offset; never the same twice."""
+        return f"{self.tails}{upload_id}/{start:016d}-{secrets.token_hex(6)}"
+
+    def id_in(self, key: str) -> str | None:
+        """Whose object this is; None: none of ours."""
+        found = _ID.findall(key.removeprefix(self.root))
+        return found[0] if found else None
+
+
+def file_name(filename: str | None) -> str:
+    """A segment of a key for a name that a client chose; never empty."""
+    name = safe_name(filename) if filename is not None else ""
+    name = _AWKWARD.sub("_", unicodedata.normalize("NFC", name)).rstrip(". ")
+    while len(name.encode()) > 255:  # composed characters may be longer than what they were composed of
+        name = name[:-1]
+    return NAMELESS if name.strip("._ ") == "" else name

@@ -1,0 +1,83 @@
+"""Bytes in memory that follow each other, on their way into a part: slices that are filled one after the other."""
+
+from collections import deque
+from typing import Final
+
+from ferryman_server.digests import Crc64
+from ferryman_server.storage.s3_memory import FIRST, SLICE, SMALL
+
+SPARE: Final = 32  # whole slices that are kept for the next run: nothing has to be zeroed and mapped anew
+
+_spare: "deque[memoryview]" = deque()  # its appends and pops need no lock
+
+
+class Run:
+    """Bytes [start, stop)."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.taken = 0  # bytes of the budget
+        self._crc = Crc64()
+        self._slices: list[memoryview] = []
+        self._room = 0  # bytes that the slices hold
+        self._size = 0
+
+    @property
+    def stop(self) -> int:
+        """The offset behind the last byte."""
+        return self.start + self._size
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._size
+
+    @property
+    def crc64(self) -> int:
+        """CRC64/NVME of these bytes by themselves."""
+        return self._crc.value
+
+    def wanted(self, whole: int) -> int:
+        """How many bytes of the budget the next slice takes, in a run of `whole` bytes: little by little at first, then
+        all of the rest; 0 where enough is taken."""
+        if self.taken > self._room:
+            return 0
+        if self._room < SMALL:
+            return max(FIRST, min(self._room, SLICE))
+        return max(whole - self._room, FIRST)
+
+    def space(self) -> memoryview | None:
+        """Where the next bytes go; None: a slice is wanted."""
+        left = self._room - self._size
+        return self._slices[-1][len(self._slices[-1]) - left :] if left else None
+
+    def grow(self) -> None:
+        """Have one more slice, out of what is taken."""
+        size = min(self.taken - self._room, SLICE)
+        self._slices.append(_spare.pop() if size == SLICE and _spare else memoryview(bytearray(size)))
+        self._room += size
+
+    def advance(self, count: int) -> None:
+        """So many bytes more are filled."""
+        space = self.space()
+        assert space is not None
+        self._crc.update(space[:count])
+        self._size += count
+
+    def chunks(self) -> list[memoryview]:
+        """The bytes, slice by slice."""
+        left, chunks = self._size, []
+        for piece in self._slices:
+            if left:
+                chunks.append(piece[:left])
+                left -= len(chunks[-1])
+        return chunks
+
+    def free(self) -> int:
+        """Let go of the memory; returns how much of the budget was taken for it."""
+        for piece in self._slices:
+            if len(piece) == SLICE and len(_spare) < SPARE:
+                _spare.append(piece)
+        self._slices, self._room = [], self._size
+        taken, self.taken = self.taken, 0
+        return taken

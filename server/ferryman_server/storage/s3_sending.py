@@ -1,0 +1,133 @@
+"""Sending what was filled: parts of a multipart upload, and tails.
+
+Part numbers. A number belongs to one range of bytes: the same bytes may be sent again under it, others never. So before
+a part is sent its number is reserved in the state (some at once), and a process that finds reserved numbers takes none
+of them: a part of a killed process that still arrives cannot take the place of one that counts.
+
+The multipart upload is created with the first part, and noted before that: an S3 server may not list one whose id was
+lost with its process, but under its exact key it is found (MinIO), and aborted.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ferryman_server.storage import s3_calls
+from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Part, Stretch, Tail, crc_of
+from ferryman_server.storage.s3_retry import PATIENCE_WITH_PARTS, again
+from ferryman_server.storage.s3_run import Run
+from ferryman_server.storage.s3_yard import Order, Yard
+
+T = TypeVar("T")
+
+AHEAD: Final = 8  # numbers reserved at once: more than are ever on their way
+
+
+@dataclass(eq=False, slots=True)
+class Load:
+    """Bytes [start, stop) that are sent off together: tails that lie in the store already, and a run behind them."""
+
+    start: int
+    stop: int
+    run: Run | None = None  # None: it was sent before
+    tails: "tuple[Load, ...]" = ()  # each of them is done before this one is sent
+    number: int | None = None  # of the part that it becomes; None: a tail
+    spilt: bool = False  # because its memory is wanted
+    result: Part | Tail | None = None  # once it is durable
+
+    @property
+    def sources(self) -> list[Tail]:
+        """The tails as they lie in the store, once all are done."""
+        return [tail.result for tail in self.tails if isinstance(tail.result, Tail)]
+
+
+class Sender:
+    """Sends the loads of one upload; used from several threads at once."""
+
+    def __init__(self, yard: Yard, order: Order, books: Books, stop: threading.Event) -> None:
+        """`stop` ends attempts that would be repeated."""
+        self._yard = yard
+        self._order = order
+        self._stop = stop
+        self._creation = threading.Lock()
+        self._creating = books.creating
+        self.multipart = books.upload
+        self._reserved = self.next = books.next
+
+    def keep_reserved(self) -> int:
+        """The number from which on others may take them, while parts are on their way."""
+        return max(self._reserved, self.next)
+
+    def give_back(self) -> int:
+        """The same when none are: what was reserved and not taken is free again."""
+        self._reserved = self.next
+        return self.next
+
+    def take_number(self) -> int:
+        """The number for the next part. Called by one thread at a time."""
+        self.next += 1
+        return self.next - 1
+
+    def send(self, load: Load) -> Part | Tail:
+        """Make a load durable and return what it has become. Raises StoreError."""
+        return self._send_tail(load) if load.number is None else self._send_part(load, load.number)
+
+    def reserve(self, number: int) -> None:
+        """See that this number is reserved, and that the multipart upload is there. Raises StoreError."""
+        with self._creation:
+            if self.multipart is not None and number < self._reserved:
+                return
+            notes = {NEXT: str(number + AHEAD)} | ({} if self.multipart is not None else {CREATING: "1"})
+            self._yard.ledger.note(self._order.upload_id, notes, self._order.fence)
+            self._reserved = number + AHEAD
+            if self.multipart is None:
+                self.multipart = self._create()
+
+    def _create(self) -> str:
+        client, order = self._yard.client, self._order
+        if self._creating:  # an earlier process may have created one, and died before its id was known to anybody
+            for upload in self._again(lambda: s3_calls.open_uploads(client, order.target)):
+                s3_calls.abort(client, order.target, upload)
+        self._creating = True
+        return self._again(lambda: s3_calls.begin(client, order.target, order.headers))
+
+    def _send_part(self, load: Load, number: int) -> Part:
+        self.reserve(number)
+        upload, crc = self.multipart, crc_of_load(load)
+        assert upload is not None
+
+        def request() -> str:
+            client, key, size = self._yard.client, self._order.target, load.stop - load.start
+            return s3_calls.send_part(client, key, upload, number, self.body(load), size, crc)
+
+        etag = self._again(request)
+        return Part(start=load.start, stop=load.stop, crc64=crc, number=number, etag=etag)
+
+    def _send_tail(self, load: Load) -> Tail:
+        key, crc = self._yard.names.new_tail(self._order.upload_id, load.start), crc_of_load(load)
+
+        def request() -> None:
+            size = load.stop - load.start
+            s3_calls.put(self._yard.client, key, self.body(load), size, crc, {})
+
+        self._again(request)
+        return Tail(start=load.start, stop=load.stop, crc64=crc, key=key)
+
+    def body(self, load: Load) -> Iterator[bytes | memoryview]:
+        """The bytes of a load: of tails, read back piece by piece, and of the run behind them."""
+        for tail in load.sources:
+            yield from s3_calls.get(self._yard.client, tail.key, 0, tail.size)
+        if load.run is not None:
+            yield from load.run.chunks()
+
+    def _again(self, request: Callable[[], T]) -> T:
+        return again(request, patience=PATIENCE_WITH_PARTS, stop=self._stop)
+
+
+def crc_of_load(load: Load) -> int:
+    """The CRC64/NVME of a load whose tails are done."""
+    stretches: list[Stretch] = list(load.sources)
+    if load.run is not None:
+        stretches.append(Stretch(start=load.run.start, stop=load.run.stop, crc64=load.run.crc64))
+    return crc_of(stretches)

@@ -1,0 +1,349 @@
+"""The writing end of an upload into S3: parts fill in memory and are sent while the next one fills.
+
+    write → run (memory) ── part full ──▶ part on its way (up to WINDOW) ──▶ acknowledged ──▶ noted with an offset
+                         └─ memory wanted, or the request ends ──▶ tail, put into the part when that is full
+
+What is told as durable (`noted`) are acknowledged parts without a gap, and behind the last of them tails.
+
+Locks: `_changed` guards everything here. The budget's lock is never asked for while it is held, since the budget asks
+for it (:meth:`S3Writer.spill`).
+"""
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from ferryman_server.storage.base import Mark, StoreError
+from ferryman_server.storage.ledger import Noted
+from ferryman_server.storage.s3_books import (
+    CREATING,
+    LARGEST_OBJECT,
+    NEXT,
+    UPLOAD,
+    Books,
+    Part,
+    Tail,
+    crc_of,
+    part_note,
+    part_size,
+    tail_note,
+)
+from ferryman_server.storage.s3_calls import delete, put
+from ferryman_server.storage.s3_memory import GivenUp
+from ferryman_server.storage.s3_publishing import make_once
+from ferryman_server.storage.s3_retry import PATIENCE_WITH_PARTS, again
+from ferryman_server.storage.s3_run import Run
+from ferryman_server.storage.s3_sending import Load, Sender, crc_of_load
+from ferryman_server.storage.s3_yard import Order, Yard
+
+log = structlog.get_logger("ferryman.s3")
+
+WINDOW: Final = 3  # parts of one upload on their way: more do not make MinIO faster, and each is memory
+MOST_TAILS: Final = 8  # in one part: then they become one
+
+
+class S3Writer:
+    """Appends to one upload. See :class:`ferryman_server.storage.ledger.Noting` for what it promises."""
+
+    def __init__(self, yard: Yard, order: Order, books: Books) -> None:
+        """Goes on where the books end."""
+        self._yard = yard
+        self._order = order
+        self._stop = threading.Event()
+        self._sender = Sender(yard, order, books, self._stop)
+        self._changed = threading.Condition()
+        self._failure: StoreError | None = None
+        self._closed = False
+        self._published: Mark | None = None
+        self._busy = False  # bytes are being put into the run
+        self._durable = list(books.parts)  # without a gap
+        self._durable_crc = crc_of(books.parts)
+        self._unnoted: list[Part] = []  # of these, what no commit has told of
+        self._tails_noted = list(books.tails)
+        self._flight: deque[Load] = deque()  # parts behind the durable ones, in order
+        self._part_start = books.parts_end
+        self._tails = [Load(tail.start, tail.stop, result=tail) for tail in books.tails]  # of the part that fills
+        self._run = Run(books.end)
+        self._part_stop = self._plan(self._part_start)
+        self._to_note: tuple[list[Part], list[Tail]] = ([], self._tails_noted)
+        self.last_moved = time.monotonic()
+        yard.memory.enter(self)
+
+    @property
+    def written(self) -> int:
+        """The offset just after the last byte written (bytes), durable or not."""
+        return self._run.stop
+
+    # -- filling ------------------------------------------------------------------------------------------------------
+
+    def write(self, piece: memoryview) -> None:
+        """Append the whole piece; waits where memory or the way is full. Raises StoreError."""
+        while piece:
+            space = self._space()
+            count = min(len(space), len(piece))
+            space[:count] = piece[:count]
+            self._advance(count)
+            piece = piece[count:]
+
+    def _space(self) -> memoryview:
+        """Where the next bytes go. The run is not spilt until `_advance`."""
+        while True:
+            with self._changed:
+                run, space = self._prepared()
+                if space is not None:
+                    self._busy = True
+                    return space[: self._part_stop - run.stop]
+                wanted = run.wanted(self._part_stop - run.start)
+                if not wanted:
+                    run.grow()
+                    continue
+            self._take(run, wanted)
+
+    def _prepared(self) -> tuple[Run, memoryview | None]:
+        """The run that the next byte goes into, once what is full is on its way, and the space in it."""
+        self._check()
+        while self._run.stop == self._part_stop:
+            if not self._may_send():
+                self._changed.wait()
+                self._check()
+                continue
+            self._send_part()
+        return self._run, self._run.space()
+
+    def _take(self, run: Run, wanted: int) -> None:
+        memory = self._yard.memory
+        try:
+            memory.take(wanted, lambda: self._closed or self._failure is not None)
+        except GivenUp:
+            with self._changed:
+                self._check()
+            raise
+        with self._changed:
+            kept = self._run is run and not self._closed
+            run.taken += wanted if kept else 0
+        if not kept:  # it was spilt meanwhile
+            memory.give(wanted)
+
+    def _advance(self, count: int) -> None:
+        with self._changed:
+            self._run.advance(count)
+            self._busy = False
+            self.last_moved = time.monotonic()
+            length, full = self._order.length, self._run.stop == self._part_stop
+            if full and length is not None and self._part_stop < length and self._may_send():
+                self._send_part()  # else it may be the last one, or all there is
+            self._changed.notify_all()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def _may_send(self) -> bool:
+        return sum(load.result is None for load in self._flight) < WINDOW
+
+    def _send_part(self) -> None:
+        """What has filled goes off as a part, whatever its size."""
+        stop = self._run.stop
+        load = Load(self._part_start, stop, self._run, tuple(self._tails), number=self._sender.take_number())
+        self._flight.append(load)
+        self._part_start, self._tails, self._run = stop, [], Run(stop)
+        self._part_stop = self._plan(stop)
+        self._yard.senders.submit(self._deliver, load)
+
+    def _send_tail(self, *, spilt: bool = False) -> Load:
+        """What is in memory goes off as a tail; where there are many, all of them become one."""
+        merged = tuple(self._tails) if len(self._tails) >= MOST_TAILS else ()
+        start = merged[0].start if merged else self._run.start
+        load = Load(start, self._run.stop, self._run, merged, spilt=spilt)
+        self._tails = [load] if merged else [*self._tails, load]
+        self._run = Run(load.stop)
+        self._yard.senders.submit(self._deliver, load)
+        return load
+
+    def _plan(self, start: int) -> int:
+        """Where the part that begins at `start` ends, if it comes to that."""
+        try:
+            size = part_size(start, self._sender.next, length=self._order.length)
+        except ValueError as error:
+            raise StoreError(f"upload {self._order.upload_id} cannot go on: {error}") from error
+        end = self._order.length if self._order.length is not None else LARGEST_OBJECT
+        return max(start + 1, min(start + size, end))
+
+    def _deliver(self, load: Load) -> None:
+        """In a thread of the senders: they take loads in order, so those that this one waits for are on their way."""
+        try:
+            self._await(load.tails)
+            result = self._sender.send(load)
+        except StoreError as error:
+            self._fail(error)
+            result = None
+        except Exception as bug:
+            log.exception("sending failed", upload_id=self._order.upload_id)
+            self._fail(StoreError(f"sending bytes of upload {self._order.upload_id} failed: {bug!r}"))
+            result = None
+        taken = load.run.free() if load.run is not None else 0
+        self._yard.memory.give(taken, spilt=load.spilt)
+        if result is not None:
+            with self._changed:
+                load.result = result
+                self._changed.notify_all()
+            self._order.on_durable()
+
+    def _await(self, loads: "tuple[Load, ...] | list[Load]") -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or all(load.result for load in loads))
+            if self._failure is not None:
+                raise self._failure
+
+    def _fail(self, error: StoreError) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.notify_all()
+
+    # -- making durable -----------------------------------------------------------------------------------------------
+
+    def sync(self) -> int:
+        """Make everything durable that was written before this call; returns the offset up to which it is."""
+        with self._changed:
+            self._check_and_rest()
+            target = self._run.stop
+            if self._run.stop == self._part_stop and self._run.stop > self._part_start:
+                self._send_part()
+            elif self._run.size:
+                self._send_tail()
+            loads = [*self._flight, *self._tails]
+        self._await(loads)
+        return target
+
+    def complete(self) -> bool:
+        """Everything is written: make it durable in the shape in which it is published. True: it is published."""
+        with self._changed:
+            self._check_and_rest()
+            alone = not self._durable and not self._flight
+            if not alone and self._run.stop > self._part_start:
+                self._send_part()
+            loads = [*self._flight, *self._tails]
+            self._busy = alone  # the run stays where it is
+        try:
+            self._await(loads)
+            if alone:
+                self._put_alone()
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+        return alone
+
+    def _put_alone(self) -> None:
+        """One PUT: all of it is in memory, or in a few tails and in memory."""
+        run, order, client = self._run, self._order, self._yard.client
+        load = Load(0, run.stop, run, tuple(self._tails))
+        crc = crc_of_load(load)
+
+        def make(*, replaces: str | None) -> None:
+            body = self._sender.body(load)
+            put(client, order.target, body, load.stop, crc, order.headers, replaces=replaces)
+
+        def still_ours() -> None:
+            self._yard.ledger.note(order.upload_id, {}, order.fence)
+
+        again(
+            lambda: make_once(client, order.target, load.stop, crc, make, still_ours),
+            patience=PATIENCE_WITH_PARTS,
+            stop=self._stop,
+        )
+        self._published = Mark(load.stop, crc)
+
+    def noted(self) -> Noted:
+        """How far all is durable, and the notes that say where it is. To be committed before it is asked again."""
+        if self._published is not None:
+            return Noted(mark=self._published, published=True)
+        with self._changed:
+            while self._flight and isinstance(part := self._flight[0].result, Part):
+                self._flight.popleft()
+                self._durable.append(part)
+                self._unnoted.append(part)
+                self._durable_crc = crc_of([part], self._durable_crc)
+            tails = _done(self._flight[0].tails if self._flight else self._tails)
+            parts_end = self._durable[-1].stop if self._durable else 0
+            offset = tails[-1].stop if tails else parts_end
+            self._to_note = (list(self._unnoted), tails)
+            return Noted(mark=Mark(offset, crc_of(tails, self._durable_crc)), notes=self._notes(tails))
+
+    def _notes(self, tails: list[Tail]) -> dict[str, str | None]:
+        sender, before = self._sender, self._tails_noted
+        notes: dict[str, str | None] = dict(part_note(part) for part in self._unnoted)
+        notes |= {tail_note(tail)[0]: None for tail in before if tail not in tails}
+        notes |= dict(tail_note(tail) for tail in tails if tail not in before)
+        if self._unnoted:
+            numbers = sender.keep_reserved() if self._flight else sender.give_back()
+            notes |= {UPLOAD: sender.multipart, CREATING: None, NEXT: str(numbers)}
+        return notes
+
+    def committed(self) -> None:
+        """What `noted` told last is committed: tails that it replaced are deleted in the background."""
+        with self._changed:
+            parts, tails = self._to_note
+            del self._unnoted[: len(parts)]
+            before = self._tails_noted
+            replaced = [tail for tail in before if tail not in tails]
+            self._tails_noted = tails
+        for tail in replaced if self._published is None else before:
+            self._yard.senders.submit(self._drop, tail)
+
+    def _drop(self, tail: Tail) -> None:
+        with suppress(StoreError):  # the next walk through the store finds it
+            delete(self._yard.client, tail.key)
+
+    # -- letting go ---------------------------------------------------------------------------------------------------
+
+    @property
+    def spillable(self) -> int:
+        """Bytes of memory that a spill would free now."""
+        return 0 if self._busy or self._closed or not self._run.size else self._run.taken
+
+    def spill(self) -> int:
+        """Send what is in memory as a tail, to free it."""
+        with self._changed:
+            taken = self.spillable
+            if taken:
+                self._send_tail(spilt=True)
+            return taken
+
+    def rest(self) -> None:
+        """Nothing is held that is not needed."""
+
+    def close(self) -> None:
+        """Let go of what was not sent yet; what is on its way frees its memory by itself. Idempotent."""
+        self._yard.memory.leave(self)
+        with self._changed:
+            self._closed = True
+            self._stop.set()
+            taken = self._run.free()
+            self._changed.notify_all()
+        self._yard.memory.give(taken)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise StoreError(f"the writer of upload {self._order.upload_id} is closed")
+
+    def _check_and_rest(self) -> None:
+        """Wait until nothing is half-way into the run."""
+        self._check()
+        while self._busy:
+            self._changed.wait()
+            self._check()
+
+
+def _done(loads: "tuple[Load, ...] | list[Load]") -> list[Tail]:
+    """The tails that are there without a gap; for one that is not, those that it is made of."""
+    found: list[Tail] = []
+    for load in loads:
+        if not isinstance(load.result, Tail):
+            return found + _done(load.tails)
+        found.append(load.result)
+    return found
