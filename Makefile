@@ -60,8 +60,10 @@ clean: ## remove what these targets made here; uploads in ./data and the downloa
 dev-env:
 	@scripts/env dev
 
-test-tools:
+# MinIO here and not in the tests: they are timed, and the first time it is built.
+test-tools: dev-env
 	@scripts/tools $(TEST_TOOLS)
+	@scripts/minio >/dev/null
 
 js-packages:
 	@scripts/js-packages

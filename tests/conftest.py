@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.minio_fixtures"]
+
 # The classes that backends inherit: a failure inside them is to be as readable as in a test module. Here, before any
 # test module imports one of them.
 pytest.register_assert_rewrite(
