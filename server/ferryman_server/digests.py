@@ -42,7 +42,7 @@ class Crc64:
         return self.value.to_bytes(8, "big")
 
 
-def crc64(chunks: Iterable[bytes]) -> int:
+def crc64(chunks: Iterable[bytes | memoryview]) -> int:
     """The CRC64/NVME of a whole content in pieces."""
     running = Crc64()
     for chunk in chunks:

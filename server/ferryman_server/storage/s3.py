@@ -36,6 +36,7 @@ from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import make_once
 from ferryman_server.storage.s3_retry import again
+from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.s3_yard import SENDERS, Order, Yard
 
@@ -56,8 +57,14 @@ class S3Store:
         self._names = names
         self._ledger = ledger
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="ferryman-s3")
+        self._traffic = Traffic()
         self._yard = Yard(
-            client=client, ledger=ledger, memory=Memory(memory, low=LOW), senders=self._senders, names=names
+            client=client,
+            ledger=ledger,
+            memory=Memory(memory, low=LOW),
+            senders=self._senders,
+            traffic=self._traffic,
+            names=names,
         )
         self._store_id: str | None = None
 
@@ -117,17 +124,23 @@ class S3Store:
         """Make the object of what the books say; may be repeated. Raises StoreError."""
         entry = self._known(upload_id)
         target, books = _target(entry), self._books(entry)
+        if (books.tails or books.end < length) and self._is_there(target, length, entry.crc64):
+            return  # and nothing else of it, perhaps
         if books.end < length:
-            found = again(lambda: s3_calls.head(self._client, target))
-            if found is None or found.size != length or found.crc64 != entry.crc64:
-                raise StoreError(f"upload {upload_id} has {books.end} bytes, not {length}: some are missing")
-            return
+            raise StoreError(f"upload {upload_id} has {books.end} bytes, not {length}: some are missing")
+        self._traffic.wait_for_quiet(upload_id)
         if books.upload is not None and books.parts:
             self._complete(self._only_parts(books, books.upload, target), books.upload, target, length)
         else:
+            if books.creating:
+                again(lambda: s3_calls.abort_all(self._client, target))
             self._put(books, target, length, _headers(entry.upload))
         for tail in books.tails:
             s3_calls.delete(self._client, tail.key)
+
+    def _is_there(self, target: str, length: int, crc64: int) -> bool:
+        found = again(lambda: s3_calls.head(self._client, target))
+        return found is not None and found.size == length and found.crc64 == crc64
 
     def _complete(self, books: Books, upload: str, target: str, length: int) -> None:
         crc = crc_of(books.parts)
@@ -201,6 +214,7 @@ class S3Store:
     def discard(self, upload_id: str, *, published: bool = False) -> None:
         """Free what the upload has in the bucket; its object only when told so, or while the upload is not complete."""
         entry = self._look_up(upload_id)
+        self._traffic.wait_for_quiet(upload_id)
         if entry is None:
             again(lambda: free_tails(self._client, self._names, upload_id))
         else:

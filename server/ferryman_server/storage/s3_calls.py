@@ -159,6 +159,12 @@ def open_uploads(client: S3Client, key: str) -> list[str]:
     return [_text(upload, "UploadId") for upload in found if _text(upload, "Key") == key]
 
 
+def abort_all(client: S3Client, key: str) -> None:
+    """Abort every multipart upload that is open under exactly this key."""
+    for upload in open_uploads(client, key):
+        abort(client, key, upload)
+
+
 def walk(client: S3Client, prefix: str) -> Iterator[Listed]:
     """Every object whose key begins so, in the order of the keys, a page of up to 1,000 at a time."""
     after: str | None = None

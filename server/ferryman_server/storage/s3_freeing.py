@@ -37,7 +37,6 @@ def _free_books(client: S3Client, entry: Entry, target: str) -> None:
     if books.upload is not None:
         s3_calls.abort(client, target, books.upload)
     if CREATING in entry.notes:
-        for upload in s3_calls.open_uploads(client, target):
-            s3_calls.abort(client, target, upload)
+        s3_calls.abort_all(client, target)
     for tail in books.tails:
         s3_calls.delete(client, tail.key)

@@ -6,6 +6,9 @@ of them: a part of a killed process that still arrives cannot take the place of 
 
 The multipart upload is created with the first part, and noted before that: an S3 server may not list one whose id was
 lost with its process, but under its exact key it is found (MinIO), and aborted.
+
+A sender that is stopped while a request of it is under way clears away what that request made: whoever looked before
+could not find it.
 """
 
 import threading
@@ -14,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from ferryman_server.storage import s3_calls
+from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Part, Stretch, Tail, crc_of
 from ferryman_server.storage.s3_retry import PATIENCE_WITH_PARTS, again
 from ferryman_server.storage.s3_run import Run
@@ -71,7 +75,11 @@ class Sender:
 
     def send(self, load: Load) -> Part | Tail:
         """Make a load durable and return what it has become. Raises StoreError."""
-        return self._send_tail(load) if load.number is None else self._send_part(load, load.number)
+        if load.number is not None:
+            self.reserve(load.number)
+        with self._yard.traffic.sending(self._order.upload_id):
+            self._check()
+            return self._send_tail(load) if load.number is None else self._send_part(load, load.number)
 
     def reserve(self, number: int) -> None:
         """See that this number is reserved, and that the multipart upload is there. Raises StoreError."""
@@ -84,16 +92,25 @@ class Sender:
             if self.multipart is None:
                 self.multipart = self._create()
 
+    def abort_unknown(self) -> None:
+        """An earlier process may have created a multipart upload, and died before its id was known to anybody."""
+        if self._creating and self.multipart is None:
+            self._yard.traffic.wait_for_quiet(self._order.upload_id)
+            self._again(lambda: s3_calls.abort_all(self._yard.client, self._order.target))
+
     def _create(self) -> str:
         client, order = self._yard.client, self._order
-        if self._creating:  # an earlier process may have created one, and died before its id was known to anybody
-            for upload in self._again(lambda: s3_calls.open_uploads(client, order.target)):
-                s3_calls.abort(client, order.target, upload)
+        self.abort_unknown()
         self._creating = True
-        return self._again(lambda: s3_calls.begin(client, order.target, order.headers))
+        with self._yard.traffic.sending(order.upload_id):
+            self._check()
+            upload = self._again(lambda: s3_calls.begin(client, order.target, order.headers))
+            if self._stop.is_set():
+                s3_calls.abort(client, order.target, upload)
+                self._check()
+        return upload
 
     def _send_part(self, load: Load, number: int) -> Part:
-        self.reserve(number)
         upload, crc = self.multipart, crc_of_load(load)
         assert upload is not None
 
@@ -112,6 +129,9 @@ class Sender:
             s3_calls.put(self._yard.client, key, self.body(load), size, crc, {})
 
         self._again(request)
+        if self._stop.is_set():
+            s3_calls.delete(self._yard.client, key)
+            self._check()
         return Tail(start=load.start, stop=load.stop, crc64=crc, key=key)
 
     def body(self, load: Load) -> Iterator[bytes | memoryview]:
@@ -120,6 +140,10 @@ class Sender:
             yield from s3_calls.get(self._yard.client, tail.key, 0, tail.size)
         if load.run is not None:
             yield from load.run.chunks()
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise StoreError(f"the writer of upload {self._order.upload_id} is closed")
 
     def _again(self, request: Callable[[], T]) -> T:
         return again(request, patience=PATIENCE_WITH_PARTS, stop=self._stop)

@@ -238,6 +238,7 @@ class S3Writer:
 
     def _put_alone(self) -> None:
         """One PUT: all of it is in memory, or in a few tails and in memory."""
+        self._sender.abort_unknown()
         run, order, client = self._run, self._order, self._yard.client
         load = Load(0, run.stop, run, tuple(self._tails))
         crc = crc_of_load(load)
