@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ TEXT: Final = (ROOT / "docker-compose.yml").read_text()
 WHOLE: Final = yaml.safe_load(TEXT)["services"]
 USER: Final = {"MINIO_ROOT_USER": "somebody", "MINIO_ROOT_PASSWORD": "and their password"}
 HOUR: Final = 3600.0  # seconds
+CONTENT: Final = bytes(range(256)) * 4096  # 1 MiB
 
 pytestmark = pytest.mark.usefixtures("minio_program")
 
@@ -46,17 +46,10 @@ def running(services: Mapping[str, Service], folder: Path) -> Iterator[tuple[Sta
         yield stack, told
 
 
-def storing_locally(server: Service) -> Service:
-    """The server with the store that keeps files in its folder."""
-    environment = {name: value for name, value in server.environment.items() if "S3" not in name}
-    return replace(server, environment=environment | {"FERRYMAN_STORE": "local"})
-
-
-def bucket_is_there(ports: Mapping[str, str]) -> bool:
-    """Whether MinIO has the bucket of the settings."""
+def client_of(ports: Mapping[str, str]) -> Client:
+    """A client of the MinIO that runs, as the user of the settings."""
     address = f"127.0.0.1:{ports['MINIO_PORT']}"
-    client = Client(address, USER["MINIO_ROOT_USER"], USER["MINIO_ROOT_PASSWORD"], secure=False)
-    return client.bucket_exists("uploads")
+    return Client(address, USER["MINIO_ROOT_USER"], USER["MINIO_ROOT_PASSWORD"], secure=False)
 
 
 def test_minio_gets_well_and_has_the_bucket(tmp_path: Path) -> None:
@@ -67,24 +60,27 @@ def test_minio_gets_well_and_has_the_bucket(tmp_path: Path) -> None:
     for _ in range(2):
         with running(services, tmp_path) as (stack, told):
             assert stack.healthy("minio")
-            assert bucket_is_there(ports)
+            assert client_of(ports).bucket_exists("uploads")
             assert "MinIO Console" in httpx.get(f"http://127.0.0.1:{ports['MINIO_CONSOLE_PORT']}/").text
         said += [line.partition("| ")[2] for line in told if line.startswith("create-bucket")]
     at = f"at http://127.0.0.1:{ports['MINIO_PORT']}"
     assert said == [f"The bucket uploads was made {at}", f"The bucket uploads is there already {at}"]
 
 
-def test_the_server_runs_as_the_file_says(tmp_path: Path) -> None:
-    """All three, with local files instead of the store in the bucket: command, address, folder, health check, end."""
+def test_an_upload_to_the_server_is_an_object_in_the_bucket(tmp_path: Path) -> None:
+    """All three as the file has them: what is uploaded to one lies, whole, in the other."""
     ports = chosen_ports()
-    services = read_services(TEXT, ports | USER)
-    services["server"] = storing_locally(services["server"])
-    with running(services, tmp_path) as (stack, told):
+    url = f"http://127.0.0.1:{ports['FERRYMAN_PORT']}"
+    with running(read_services(TEXT, ports | USER), tmp_path) as (stack, told):
         assert all(stack.healthy(name) for name in ("minio", "server"))
-        assert httpx.get(f"http://127.0.0.1:{ports['FERRYMAN_PORT']}/healthz").status_code == 200
-        assert (tmp_path / "ferryman").is_dir()
-        assert bucket_is_there(ports)
-    assert any(line.startswith("server ") and "listens on" in line for line in told), told
+        made = httpx.post(f"{url}/files/", headers={"Upload-Complete": "?1"}, content=CONTENT)
+        assert made.status_code == 201, told
+        client = client_of(ports)
+        (stored,) = [
+            each for each in client.list_objects("uploads", "library/", recursive=True) if each.size == len(CONTENT)
+        ]
+        assert made.headers["location"].rpartition("/")[2] in str(stored.object_name)
+        assert httpx.get(url + made.headers["location"]).content == CONTENT
 
 
 def test_make_dev_says_where_everything_is_and_ends_on_ctrl_c(tmp_path: Path) -> None:

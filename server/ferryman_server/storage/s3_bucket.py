@@ -53,7 +53,7 @@ def read_place(environment: Mapping[str, str]) -> Place:
         bucket=store.netloc,
         access_key=_required(environment, "AWS_ACCESS_KEY_ID"),
         secret_key=_required(environment, "AWS_SECRET_ACCESS_KEY"),
-        region=environment.get("AWS_REGION") or REGION,
+        region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or REGION,
     )
 
 
