@@ -1,10 +1,10 @@
 # What a developer does here. Each target sets up what it needs first, and a set-up that is already there costs nothing.
 #
 #   PYTHON=/path/to/python3   the Python that makes .venv (default: the newest of 3.13 … 3.11 on the PATH, else python3)
-#   ARGS="…"                  arguments for `make run`, `make test`, `make soak` and `make bench`
+#   ARGS="…"                  arguments for `make run`, `make dev`, `make test`, `make soak` and `make bench`
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test soak lint bench lock clean dev-env test-tools js-packages
+.PHONY: help env run dev test soak lint bench lock clean dev-env test-tools js-packages
 
 # Downloads are kept in one place outside the clone, so that a fresh clone is quick and one `rm` takes them away.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ferryman
@@ -28,6 +28,10 @@ env: dev-env ## make .venv, with everything a developer needs
 run: ## start Ferryman on embedded defaults (ARGS="--port 9000 --data DIR")
 	@scripts/env run
 	@exec .venv/bin/ferryman serve $(ARGS)
+
+dev: dev-env ## start Ferryman beside a MinIO: docker-compose.yml without Docker (ARGS="SERVICE…": only these)
+	@scripts/tools curl
+	@.venv/bin/python -m dev $(ARGS)
 
 test: lint test-tools ## every check and every test (ARGS="-k name" chooses among the tests)
 	.venv/bin/pytest $(ARGS)

@@ -19,21 +19,15 @@ def free_ports(count: int) -> list[int]:
     found: set[int] = set()
     for _ in range(_TRIES * count):
         port = random.randrange(_LOWEST, _first_ephemeral())
-        if _is_free(port):
+        if is_free(port):
             found.add(port)
         if len(found) == count:
             return list(found)
     raise OSError("not enough free ports were found")
 
 
-def _first_ephemeral() -> int:
-    try:
-        return max(_LOWEST + 1, int(_EPHEMERAL.read_text().split()[0]))
-    except OSError:
-        return 32_768  # Linux' own choice; those of others lie higher
-
-
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1."""
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: closed connections do not count
         try:
@@ -41,3 +35,10 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _first_ephemeral() -> int:
+    try:
+        return max(_LOWEST + 1, int(_EPHEMERAL.read_text().split()[0]))
+    except OSError:
+        return 32_768  # Linux' own choice; those of others lie higher

@@ -1,7 +1,6 @@
 """The page in a real Chromium: it loads, says what the server speaks, uploads, and resumes what was broken off."""
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.support.node import run_node
+from tests.support.browser import see
 from tests.support.process import Server, serving
 from tests.support.proxy import Cut, Proxy
 from tests.support.uploading import MIB, append, content, create
@@ -40,12 +39,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def visit(url: str, scenario: str, *, expected: tuple[str, ...] = (), **task: Any) -> Any:
     """Play a scenario of node/page.mjs; what it saw. Fails when the console complained of anything unexpected."""
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "chromium is missing: scripts/tools chromium installs it"
-    result = run_node("page.mjs", {"chromium": chromium, "url": url, "scenario": scenario, **task})
-    surprises = [text for text in result["complaints"] if not any(words in text for words in expected)]
-    assert surprises == [], result
-    return result["seen"]
+    return see("page.mjs", {"url": url, "scenario": scenario, **task}, expected=expected)
 
 
 def assert_listed(server: Server, rows: list[dict[str, Any]], name: str, whole: bytes) -> None:

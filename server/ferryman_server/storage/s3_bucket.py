@@ -1,7 +1,7 @@
 """Make the bucket that FERRYMAN_STORE names, when it is not there: `python -m ferryman_server.storage.s3_bucket`.
 
-For the first start of a new place, before the server's: it waits until the S3 server answers, makes the bucket, says
-what it did. A bucket that is there stays as it is. The settings are the server's own, read from the environment:
+For the first start of a new place, before the server's: it waits until the S3 server answers, makes the bucket, and
+says what it did. A bucket that is there stays as it is. The settings are the server's own, read from the environment:
 FERRYMAN_STORE (`s3://BUCKET/PREFIX`), FERRYMAN_S3_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION.
 
 Exit codes: 0 the bucket is there, 1 it could not be made, 2 the settings do not say which.
@@ -53,7 +53,7 @@ def read_place(environment: Mapping[str, str]) -> Place:
         bucket=store.netloc,
         access_key=_required(environment, "AWS_ACCESS_KEY_ID"),
         secret_key=_required(environment, "AWS_SECRET_ACCESS_KEY"),
-        region=environment.get("AWS_REGION") or REGION,
+        region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or REGION,
     )
 
 

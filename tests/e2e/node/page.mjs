@@ -1,35 +1,8 @@
-// The page in a real Chromium, as the task in the first argument says; prints what was seen as JSON.
+// The page in a real Chromium (see browser.mjs).
 //
-// task: { chromium, url, scenario, ... }: the scenarios below say what else they take
-// prints: { seen: what the scenario returns, complaints: errors of the console and of the page's scripts }
+// task: { chromium, url, scenario, ... }: the scenarios below say what else they take, and return what they saw
 
-import { chromium } from "playwright-core";
-
-const WAIT = 20_000; // milliseconds
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-const task = JSON.parse(process.argv[2]);
-const complaints = [];
-
-/** A page that keeps what its console complains about. */
-async function open(browser, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1000, height: 900 }, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT);
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  return page;
-}
+import { open, play, task } from "./browser.mjs";
 
 /** The page, with the list of uploads and what the server speaks on it. */
 async function arrive(browser, options) {
@@ -178,10 +151,4 @@ const scenarios = {
   },
 };
 
-const browser = await chromium.launch({ executablePath: task.chromium, args: FLAGS });
-try {
-  const seen = await scenarios[task.scenario](browser);
-  process.stdout.write(JSON.stringify({ seen, complaints }));
-} finally {
-  await browser.close();
-}
+await play(scenarios[task.scenario]);
