@@ -22,7 +22,8 @@ def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.
     from ferryman_server.storage.s3_names import Names
 
     _, prefix = place(settings)
-    store = S3Store(client, Names(prefix, settings.s3_key), ledger, memory=settings.s3_memory)
+    names = Names(prefix, settings.s3_key)
+    store = S3Store(client, names, ledger, memory=settings.s3_memory, patience=settings.s3_patience)
     try:
         store.open()
     except BaseException:

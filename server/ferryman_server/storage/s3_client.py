@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_errors import refusal, unreachable
 from ferryman_server.storage.s3_signing import UNRESERVED, Keys, Signer, query_text
+from ferryman_server.storage.s3_stop import StoppableHTTP, StoppableHTTPS
 
 POOL: Final = 32  # connections kept open
 CONNECT: Final = 5.0  # seconds to connect
@@ -22,6 +23,14 @@ SILENCE: Final = 30.0  # seconds without a byte of an answer, or without one tak
 SMALL: Final = 1 << 20  # bytes: no answer of the API's own is longer (10,000 parts are never listed)
 
 Body: TypeAlias = bytes | Iterable[bytes | memoryview]  # pieces that `socket.sendall` takes
+
+
+class _HTTP(urllib3.HTTPConnectionPool):
+    ConnectionCls = StoppableHTTP
+
+
+class _HTTPS(urllib3.HTTPSConnectionPool):
+    ConnectionCls = StoppableHTTPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class S3Client:
         self.endpoint = endpoint.rstrip("/")
         self.bucket = bucket
         parts = urllib.parse.urlsplit(self.endpoint)
-        kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+        kind = _HTTPS if parts.scheme == "https" else _HTTP
         timeout = urllib3.Timeout(connect=CONNECT, read=SILENCE)
         self._pool = kind(parts.hostname or "", parts.port, maxsize=POOL, timeout=timeout, retries=False)
         self._host = parts.netloc
