@@ -89,7 +89,9 @@ class Scene:
         """The upload is complete: its object is right, and nothing else of it is left, or what the reaper finds."""
         targets = [key for key in self.keys() if id_of(path) in key and "/tails/" not in key]
         assert len(targets) == 1, self.keys()
-        assert self._client.bucket
+        head = s3_calls.head(self._client, targets[0])
+        assert head is not None
+        assert head.size == len(whole)
         found = b"".join(s3_calls.get(self._client, targets[0], 0, len(whole)))
         assert hashlib.sha256(found).digest() == hashlib.sha256(whole).digest(), "the object differs"
         eventually(lambda: self.left_of(path, targets[0], tails=not tails_may_be_left) == [])

@@ -4,7 +4,7 @@ A store of objects can hold bytes, but no list of which of them make up an uploa
 it, as notes that are committed together with the upload's row. The store reads it through a :class:`Ledger`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -60,6 +60,15 @@ class Noting(Writer, Protocol):
 
     def committed(self) -> None:
         """What `noted` told last is committed: what it replaced is rubbish now. Never waits."""
+
+
+@runtime_checkable
+class PutsWhole(Protocol):
+    """Such stores in which a content that is at hand as a whole is published by one request, without a writer."""
+
+    def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
+        """Publish the whole content of an upload whose row is there, under the lease with this fence; returns its
+        CRC64/NVME. May be repeated, also after a crash and with another content. Raises StoreError."""
 
 
 @runtime_checkable

@@ -17,12 +17,13 @@ uploads are rubbish, and its finished ones are taken in again by `ferryman gc --
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from ferryman_protocol.model import ID_PATTERN, Phase, Upload
+from ferryman_server.digests import crc64
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
@@ -116,6 +117,19 @@ class S3Store:
         )
         return S3Writer(self._yard, order, books)
 
+    def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
+        """Make the object of a content that is at hand as a whole; returns its CRC64/NVME."""
+        size, crc = sum(map(len, chunks)), crc64(chunks)
+
+        def make(*, replaces: str | None) -> None:
+            s3_calls.put(self._client, target, chunks, size, crc, _headers(upload), replaces=replaces)
+
+        def still_ours() -> None:
+            self._ledger.note(upload.id, {}, fence)
+
+        again(lambda: make_once(self._client, target, size, crc, make, still_ours), patience=self._yard.patience)
+        return crc
+
     def writer(self, upload_id: str, offset: int) -> S3Writer:
         """Open at `offset` without a lease."""
         return self.noting_writer(upload_id, offset, 0, _nobody)
@@ -146,9 +160,9 @@ class S3Store:
         for tail in books.tails:
             s3_calls.delete(self._client, tail.key)
 
-    def _is_there(self, target: str, length: int, crc64: int) -> bool:
+    def _is_there(self, target: str, length: int, crc: int) -> bool:
         found = self._again(lambda: s3_calls.head(self._client, target))
-        return found is not None and found.size == length and found.crc64 == crc64
+        return found is not None and found.size == length and found.crc64 == crc
 
     def _complete(self, books: Books, upload: str, target: str, length: int) -> None:
         crc = crc_of(books.parts)
