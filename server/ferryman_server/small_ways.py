@@ -16,7 +16,6 @@ from ferryman_server.house import House
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.storage.base import SyncFailed
 from ferryman_server.storage.ledger import PutsWhole
-from ferryman_server.threads import in_thread
 from ferryman_server.together import MOST, ROOM
 
 
@@ -169,7 +168,7 @@ class InAnObject:
         assert record.target is not None
         began = perf_counter()
         try:
-            value = await in_thread(self._store.put_whole, record.upload, record.target, chunks, lease.fence)
+            value = await self._store.put_whole(record.upload, record.target, chunks, lease.fence)
         finally:
             self.release(size)
         synced = perf_counter()

@@ -36,10 +36,12 @@ from ferryman_server.storage.s3_identity import read_or_make_identity
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import make_once
+from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.s3_yard import SENDERS, Order, Yard
+from ferryman_server.threads import in_thread
 
 READ: Final = 1 << 20  # bytes of a piece that `read` yields
 LOW: Final = 16 << 20  # bytes: two parts' worth; where less is left, those that stand still are spilt
@@ -62,6 +64,7 @@ class S3Store:
         self._client = client
         self._names = names
         self._ledger = ledger
+        self._quick = QuickPuts(client)
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="ferryman-s3")
         self._traffic = Traffic()
         self._yard = Yard(
@@ -84,6 +87,7 @@ class S3Store:
 
     def close(self) -> None:
         """Let what is on its way come to its end, and close the connections. Idempotent."""
+        self._quick.close()
         self._senders.shutdown(cancel_futures=True)
         self._client.close()
 
@@ -117,10 +121,15 @@ class S3Store:
         )
         return S3Writer(self._yard, order, books)
 
-    def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
+    async def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
         """Make the object of a content that is at hand as a whole; returns its CRC64/NVME."""
         size, crc = sum(map(len, chunks)), crc64(chunks)
+        fields = s3_calls.put_fields(_headers(upload), crc)
+        if not await self._quick.put(target, chunks, size, fields):
+            await in_thread(self._put_whole, upload, target, chunks, size, crc, fence)
+        return crc
 
+    def _put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], size: int, crc: int, fence: int) -> None:
         def make(*, replaces: str | None) -> None:
             s3_calls.put(self._client, target, chunks, size, crc, _headers(upload), replaces=replaces)
 
@@ -128,7 +137,6 @@ class S3Store:
             self._ledger.note(upload.id, {}, fence)
 
         again(lambda: make_once(self._client, target, size, crc, make, still_ours), patience=self._yard.patience)
-        return crc
 
     def writer(self, upload_id: str, offset: int) -> S3Writer:
         """Open at `offset` without a lease."""
