@@ -41,7 +41,7 @@ from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.state_ledger import StateLedger
 from ferryman_server.storage.base import Concatenates, Store
 from ferryman_server.storage.identity import DataLock, prepare_folder
-from ferryman_server.storage.ledger import KeepsNoBooks
+from ferryman_server.storage.ledger import CopiesWhole, KeepsNoBooks
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.together import Together
@@ -123,7 +123,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
 
 def _limits(settings: Settings, store: Store) -> Limits:
     extensions = Limits().extensions
-    if not isinstance(store, Concatenates):
+    if not isinstance(store, Concatenates | CopiesWhole):
         extensions = tuple(name for name in extensions if not name.startswith("concatenation"))
     return Limits(
         max_size=settings.max_size,

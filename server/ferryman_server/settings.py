@@ -32,6 +32,7 @@ from ferryman_server.settings_values import (
 T = TypeVar("T")
 
 PREFIX: Final = "FERRYMAN_"
+LEAST_S3_MEMORY: Final = 64 << 20  # bytes
 _KEY: Final = "setting"  # where a field's metadata keep its description
 
 
@@ -167,6 +168,11 @@ def contradictions(settings: Settings) -> list[str]:
         found.append(
             f"{source}: {settings.workers} workers need PostgreSQL. With SQLite there is one server process: two that "
             "write one database wait for each other for seconds, and one already uses every core. Set workers to 1."
+        )
+    if settings.store.startswith("s3://") and settings.s3_memory < LEAST_S3_MEMORY:
+        found.append(
+            f"s3_memory ({settings.s3_memory} bytes) is less than {LEAST_S3_MEMORY} bytes (64MiB): two large parts "
+            "would not fit. Raise it."
         )
     least, most = settings.min_append_size, settings.max_append_size
     if least is not None and most is not None and least > most:

@@ -44,7 +44,8 @@ from ferryman_server.storage.s3_yard import Order, Yard
 log = structlog.get_logger("ferryman.s3")
 
 WINDOW: Final = 3  # parts of one upload on their way: more do not make MinIO faster, and each is memory
-MOST_TAILS: Final = 8  # in one part: then they become one
+MOST_TAILS: Final = 8  # in one part, beside those of a whole run: then they become one
+LONGEST_RUN: Final = 32 << 20  # bytes of one part in memory: longer parts (of uploads above 281 GiB) gather as tails
 
 
 class S3Writer:
@@ -97,8 +98,8 @@ class S3Writer:
                 run, space = self._prepared()
                 if space is not None:
                     self._busy = True
-                    return space[: self._part_stop - run.stop]
-                wanted = run.wanted(self._part_stop - run.start)
+                    return space[: self._run_stop - run.stop]
+                wanted = run.wanted(self._run_stop - run.start)
                 if not wanted:
                     run.grow()
                     continue
@@ -113,7 +114,14 @@ class S3Writer:
                 self._check()
                 continue
             self._send_part()
+        if self._run.size >= LONGEST_RUN:
+            self._send_tail()
         return self._run, self._run.space()
+
+    @property
+    def _run_stop(self) -> int:
+        """Where the run ends at the latest."""
+        return min(self._part_stop, self._run.start + LONGEST_RUN)
 
     def _take(self, run: Run, wanted: int) -> None:
         memory = self._yard.memory
@@ -155,7 +163,8 @@ class S3Writer:
 
     def _send_tail(self, *, spilt: bool = False) -> Load:
         """What is in memory goes off as a tail; where there are many, all of them become one."""
-        merged = tuple(self._tails) if len(self._tails) >= MOST_TAILS else ()
+        most = MOST_TAILS + (self._part_stop - self._part_start) // LONGEST_RUN
+        merged = tuple(self._tails) if len(self._tails) >= most else ()
         start = merged[0].start if merged else self._run.start
         load = Load(start, self._run.stop, self._run, merged, spilt=spilt)
         self._tails = [load] if merged else [*self._tails, load]

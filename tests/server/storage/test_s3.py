@@ -13,7 +13,7 @@ from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Writer
 from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.storage.s3 import S3Store
-from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, read_books
+from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, part_size, read_books
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.testing_rig import BAD_IDS, ONE, OTHER
 from tests.minio import Minio
@@ -126,6 +126,24 @@ def test_many_tails_become_one(place: Place) -> None:
     assert place.content(ONE) == CONTENT[:5000]
     store.close()
     assert len(place.keys()) == 1
+
+
+def test_parts_that_are_larger_than_memory_likes_gather_as_tails(place: Place) -> None:
+    """An upload of a tebibyte has parts of more than a hundred megabytes: no more than 32 MiB of one are in memory, and
+    nothing has to be sent again because a part was not full."""
+    store = place.store()
+    place.create(ONE, length=1 << 40)
+    writer = opened(place, store, ONE)
+    whole = CONTENT * 4
+    for start in range(0, len(whole), MIB):
+        writer.write(memoryview(whole)[start : start + MIB])
+        assert writer._run.taken <= 32 * MIB
+    assert checkpoint(place, writer, ONE).mark.offset == len(whole)
+    books = read_books(place.shelf.entries[ONE].notes)
+    assert [part.size for part in books.parts] == [part_size(0, 1, length=1 << 40)]
+    assert books.end == len(whole)
+    finished(place, store, writer, ONE)
+    assert place.content(ONE) == whole
 
 
 def test_a_killed_process_loses_only_what_was_not_committed(place: Place) -> None:
