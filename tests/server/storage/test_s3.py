@@ -156,7 +156,7 @@ def test_a_killed_process_loses_only_what_was_not_committed(place: Place) -> Non
     checkpoint(place, writer, ONE)
     write(writer, bytes(20 * MIB))  # other bytes: they are sent, and nobody commits them
     writer.sync()
-    used = writer._sender.next
+    used = writer._sender.numbers.next
     second = place.store()
     assert second.tail(ONE, 0) == 10 * MIB
     writer = opened(place, second, ONE)
@@ -341,10 +341,10 @@ def test_an_older_lease_writes_nothing(place: Place) -> None:
     place.create(ONE, length=len(CONTENT))
     older, newer = place.store(), place.store()
     stale = opened(place, older, ONE, fence=1)
-    write(stale, bytes(7 * MIB))
+    write(stale, bytes(3 * MIB))
     place.shelf.fences[ONE] = 2
     with pytest.raises(StoreError, match="passed on"):  # by the write or by the sync, whichever comes first
-        _write_and_sync(stale, bytes(9 * MIB))
+        _write_and_sync(stale, bytes(13 * MIB))
     stale.close()
     writer = opened(place, newer, ONE, fence=2)
     write(writer, CONTENT)
