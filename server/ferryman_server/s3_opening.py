@@ -11,6 +11,7 @@ from ferryman_server.storage.ledger import Ledger
 if TYPE_CHECKING:  # its packages belong to an extra of their own
     from ferryman_server.storage.s3 import S3Store
     from ferryman_server.storage.s3_client import S3Client
+    from ferryman_server.storage.s3_signing import Keys
 
 DEFAULT_REGION: Final = "us-east-1"
 
@@ -19,11 +20,21 @@ def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.
     """The store, opened. Raises StoreError in words an operator understands."""
     client = s3_client(settings, environ)
     from ferryman_server.storage.s3 import S3Store
+    from ferryman_server.storage.s3_links import Links
     from ferryman_server.storage.s3_names import Names
 
-    _, prefix = place(settings)
-    names = Names(prefix, settings.s3_key)
-    store = S3Store(client, names, ledger, memory=settings.s3_memory, patience=settings.s3_patience)
+    bucket, prefix = place(settings)
+    links = None
+    if settings.s3_downloads == "redirect":
+        links = Links(settings.s3_public_endpoint or client.endpoint, bucket, _keys(environ), _region(environ))
+    store = S3Store(
+        client,
+        Names(prefix, settings.s3_key),
+        ledger,
+        memory=settings.s3_memory,
+        patience=settings.s3_patience,
+        links=links,
+    )
     try:
         store.open()
     except BaseException:
@@ -36,21 +47,29 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
     """A client for the bucket. Raises StoreError when a package or a key is missing."""
     try:
         from ferryman_server.storage.s3_client import S3Client
-        from ferryman_server.storage.s3_signing import Keys
     except ImportError as error:
         raise StoreError(f"{settings.store} needs: pip install ferryman[server,s3] ({error})") from error
     missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
     if missing:
         raise StoreError(f"{settings.store} needs the variables {' and '.join(missing)}: the keys to the bucket")
-    keys = Keys(
+    region = _region(environ)
+    endpoint = settings.s3_endpoint or f"https://s3.{region}.amazonaws.com"
+    bucket, _ = place(settings)
+    return S3Client(endpoint, bucket, _keys(environ), region)
+
+
+def _keys(environ: Mapping[str, str]) -> "Keys":
+    from ferryman_server.storage.s3_signing import Keys
+
+    return Keys(
         access=environ["AWS_ACCESS_KEY_ID"],
         secret=environ["AWS_SECRET_ACCESS_KEY"],
         token=environ.get("AWS_SESSION_TOKEN") or None,
     )
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-    endpoint = settings.s3_endpoint or f"https://s3.{region}.amazonaws.com"
-    bucket, _ = place(settings)
-    return S3Client(endpoint, bucket, keys, region)
+
+
+def _region(environ: Mapping[str, str]) -> str:
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
 
 
 def place(settings: Settings) -> tuple[str, str]:

@@ -86,6 +86,14 @@ class Settings:
     s3_patience: float = _setting(
         DURATION, "75s", "how long a request's bytes wait in memory for an S3 server that is away"
     )
+    s3_downloads: Literal["proxy", "redirect"] = _setting(
+        words("proxy", "redirect"),
+        "proxy",
+        "proxy: through this server; redirect: from the S3 server, by a signed link",
+    )
+    s3_public_endpoint: str | None = _setting(
+        optional(ENDPOINT), "none", "the S3 server as clients reach it, for such links; none: the same as s3_endpoint"
+    )
     max_size: int | None = _setting(optional(SIZE), "none", "the largest upload taken")
     max_append_size: int | None = _setting(optional(SIZE), "none", "the largest body of one request (IETF protocol)")
     min_append_size: int | None = _setting(

@@ -93,6 +93,14 @@ class CopiesWhole(Protocol):
 
 
 @runtime_checkable
+class Links(Protocol):
+    """Such stores that may have clients fetch bytes from themselves."""
+
+    def link(self, target: str) -> str | None:
+        """A URL that holds for a while, of the object under this key; None: it is to be read through us. No I/O."""
+
+
+@runtime_checkable
 class KeepsNoBooks(Protocol):
     """Stores whose books the state keeps."""
 

@@ -35,6 +35,7 @@ from ferryman_server.storage.s3_concatenation import Concatenation, Source
 from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
 from ferryman_server.storage.s3_freeing import free, free_tails
 from ferryman_server.storage.s3_identity import read_or_make_identity
+from ferryman_server.storage.s3_links import Links
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import is_it, make_once
@@ -59,10 +60,17 @@ class S3Store:
     name: Final = "s3"
 
     def __init__(
-        self, client: S3Client, names: Names, ledger: Ledger, *, memory: int, patience: float = PATIENCE
+        self,
+        client: S3Client,
+        names: Names,
+        ledger: Ledger,
+        *,
+        memory: int,
+        patience: float = PATIENCE,
+        links: Links | None = None,
     ) -> None:
         """`memory`: bytes of the budget in which parts are filled. `patience`: seconds that they wait for a store that
-        is away."""
+        is away. `links`: where downloads are to come from the bucket itself."""
         self._client = client
         self._names = names
         self._ledger = ledger
@@ -79,6 +87,7 @@ class S3Store:
             patience=patience,
         )
         self._patience = min(patience, PATIENCE)
+        self._links = links
         self._store_id: str | None = None
 
     # -- the store itself ---------------------------------------------------------------------------------------------
@@ -259,6 +268,10 @@ class S3Store:
         entry = self._known(upload_id)
         tails = () if published else self._books(entry).tails
         return self._pieces(entry, tails, start, stop)
+
+    def link(self, target: str) -> str | None:
+        """A link to the object, if downloads are to come from the bucket itself."""
+        return None if self._links is None else self._links.to(target)
 
     def _pieces(self, entry: Entry, tails: tuple[Tail, ...], start: int, stop: int) -> Iterator[memoryview]:
         if start >= stop:
