@@ -1,6 +1,5 @@
 """Fixtures that give a test a real MinIO, or a bucket on it. No test is skipped for want of it: it is built."""
 
-import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.minio import Minio, program
+from tests.support.buckets import fresh_bucket
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -36,6 +36,4 @@ def minio(minio_program: Path) -> Iterator[Minio]:
 @pytest.fixture
 def bucket(minio: Minio) -> str:
     """A new empty bucket on the shared server."""
-    name = f"test-{secrets.token_hex(6)}"
-    minio.client().make_bucket(name)
-    return name
+    return fresh_bucket(minio)

@@ -12,6 +12,7 @@ from ferryman_server.storage import s3_calls
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_signing import Keys
 from tests.minio import Minio
+from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
 from tests.support.process import Server, eventually
 from tests.support.raw_http import RawResponse
@@ -48,12 +49,34 @@ class Scene:
             place = f"s3://{self.bucket}/library"
             self.server = Server(self._data, "--store", place, "--s3-patience", PATIENCE, *self._flags, env=env).start()
             try:
+                self._await_walk()
                 yield self
             finally:
                 self.server.close()
                 self.proxy.disarm()
                 self._pool.shutdown()
                 self._client.close()
+
+    def set(self) -> None:
+        """As a test begins: nothing is spoilt, counted or stored, and the server runs."""
+        self.proxy.accept()
+        self.proxy.disarm()
+        if not self.server.running:
+            self.proxy.clear()
+            self.server.start()
+            self._await_walk()
+        self.proxy.clear()
+
+    def _await_walk(self) -> None:
+        """A start looks around in the bucket, once."""
+        eventually(lambda: any(seen.told for seen in self.proxy.log.of(Operation.LIST)))
+
+    def clear(self) -> None:
+        """As a test ends: the disk is not for keeping what was stored."""
+        self.proxy.accept()
+        self.proxy.disarm()
+        for key in self.keys():
+            s3_calls.delete(self._client, key)
 
     # what clients do
 

@@ -1,15 +1,13 @@
 """Final uploads in a bucket: copied by MinIO itself, right byte for byte, through crashes; little comes through us."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 import pytest
 
 from ferryman_server.digests import crc64
-from tests.minio import Minio
 from tests.s3.faults import Answer, ChangeAnswer, LoseAnswer
 from tests.s3.holding import Hold, When
 from tests.s3.moments import Fault
@@ -33,13 +31,6 @@ SIZES: Final = {
     "nothing": [0, 0],
     "something and nothing": [0, 6 * MIB, 0, 10],
 }
-
-
-@pytest.fixture
-def scene(minio: Minio, bucket: str, tmp_path: Path) -> Iterator[Scene]:
-    """A server on an empty bucket."""
-    with Scene(minio, bucket, tmp_path / "data").played() as played:
-        yield played
 
 
 def partials(scene: Scene, sizes: Sequence[int]) -> tuple[list[str], bytes]:

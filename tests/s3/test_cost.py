@@ -1,25 +1,11 @@
 """What uploads cost in requests to S3: each is latency, and on Amazon's a price."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
-from tests.minio import Minio
 from tests.s3.operations import Operation
 from tests.s3.scene import MIB, PART, WHOLE, Scene
-from tests.support.process import eventually
 from tests.support.uploading import DIALECTS, Dialect, id_of, inspect
-
-
-@pytest.fixture
-def scene(minio: Minio, bucket: str, tmp_path: Path) -> Iterator[Scene]:
-    """A server on an empty bucket; what its start asks for, the reaper's walk too, is not counted."""
-    with Scene(minio, bucket, tmp_path / "data").played() as played:
-        eventually(lambda: any(seen.told for seen in played.proxy.log.of(Operation.LIST)))
-        played.proxy.clear()
-        yield played
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -2,7 +2,7 @@
 object is right, nothing is left over."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +21,6 @@ from tests.support.raw_http import RawClient
 from tests.support.uploading import DIALECTS, Dialect, append_head, content, delete, id_of, inspect, observed
 
 WHENS: Final = (When.UNFINISHED, When.DONE)  # the request arrives although the server is dead; nobody hears the answer
-
-
-@pytest.fixture
-def scene(minio: Minio, bucket: str, tmp_path: Path) -> Iterator[Scene]:
-    """A server on an empty bucket."""
-    with Scene(minio, bucket, tmp_path / "data").played() as played:
-        yield played
 
 
 def kill_at(scene: Scene, gate: Hold) -> None:

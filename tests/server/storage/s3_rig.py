@@ -1,6 +1,5 @@
 """The S3 store on a real MinIO, with books that the tests keep."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -127,10 +126,3 @@ def finished(place: Place, store: S3Store, writer: S3Writer, upload_id: str) -> 
     if not published:
         store.publish(upload_id, noted.mark.offset)
         place.shelf.commit(upload_id, noted, Phase.COMPLETE)
-
-
-def fresh_bucket(minio: Minio) -> str:
-    """A new empty bucket."""
-    name = f"test-{secrets.token_hex(6)}"
-    minio.client().make_bucket(name)
-    return name

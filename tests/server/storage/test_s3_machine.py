@@ -14,7 +14,8 @@ from ferryman_server.storage import s3_calls
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_writer import S3Writer
 from tests.minio import Minio
-from tests.server.storage.s3_rig import Place, committed, finished, fresh_bucket, opened
+from tests.server.storage.s3_rig import Place, committed, finished, opened
+from tests.support.buckets import fresh_bucket
 
 MIB: Final = 1 << 20
 SOURCE: Final = random.Random(11).randbytes(64 * MIB)
