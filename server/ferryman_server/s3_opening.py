@@ -15,8 +15,11 @@ if TYPE_CHECKING:  # its packages belong to an extra of their own
 DEFAULT_REGION: Final = "us-east-1"
 
 
-def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.environ) -> "S3Store":
-    """The store, opened. Raises StoreError in words an operator understands."""
+def open_s3(
+    settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.environ, *, make: bool = True
+) -> "S3Store":
+    """The store, opened; with `make=False` only where it has been opened before. Raises StoreError in words an operator
+    understands."""
     client = s3_client(settings, environ)
     from ferryman_server.storage.s3 import S3Store
     from ferryman_server.storage.s3_names import Names
@@ -24,7 +27,7 @@ def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.
     _, prefix = place(settings)
     store = S3Store(client, Names(prefix, settings.s3_key), ledger, memory=settings.s3_memory)
     try:
-        store.open()
+        store.open(make=make)
     except BaseException:
         store.close()
         raise
@@ -38,7 +41,7 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
         from ferryman_server.storage.s3_signing import Keys
     except ImportError as error:
         raise StoreError(f"{settings.store} needs: pip install ferryman[server,s3] ({error})") from error
-    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+    missing = missing_keys(environ)
     if missing:
         raise StoreError(f"{settings.store} needs the variables {' and '.join(missing)}: the keys to the bucket")
     keys = Keys(
@@ -46,10 +49,23 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
         secret=environ["AWS_SECRET_ACCESS_KEY"],
         token=environ.get("AWS_SESSION_TOKEN") or None,
     )
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-    endpoint = settings.s3_endpoint or f"https://s3.{region}.amazonaws.com"
     bucket, _ = place(settings)
-    return S3Client(endpoint, bucket, keys, region)
+    return S3Client(endpoint(settings, environ), bucket, keys, region(environ))
+
+
+def missing_keys(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The variables that are needed and not set."""
+    return [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+
+
+def region(environ: Mapping[str, str] = os.environ) -> str:
+    """The region that requests are signed for."""
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+
+
+def endpoint(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
+    """The server's URL."""
+    return settings.s3_endpoint or f"https://s3.{region(environ)}.amazonaws.com"
 
 
 def place(settings: Settings) -> tuple[str, str]:

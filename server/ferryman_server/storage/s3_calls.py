@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -32,7 +33,7 @@ class Head:
     size: int  # bytes
     crc64: int | None  # of the whole object; None: the server has none
     etag: str
-    metadata: Mapping[str, str]
+    fields: Mapping[str, str]  # of the answer, names in lower case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,10 +76,9 @@ def head(client: S3Client, key: str) -> Head | None:
         raise
     text = answer.headers.get(CRC)
     whole = text is not None and answer.headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
-    metadata = {name.removeprefix(META): value for name, value in answer.headers.items() if name.startswith(META)}
     crc64 = int.from_bytes(base64.b64decode(text), "big") if text is not None and whole else None
     size, etag = int(answer.headers["content-length"]), answer.headers["etag"].strip('"')
-    return Head(size=size, crc64=crc64, etag=etag, metadata=metadata)
+    return Head(size=size, crc64=crc64, etag=etag, fields=answer.headers)
 
 
 def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -> Iterator[bytes]:
@@ -165,19 +165,30 @@ def abort_all(client: S3Client, key: str) -> None:
         abort(client, key, upload)
 
 
+def listing(client: S3Client, prefix: str, after: str | None = None) -> tuple[list[Listed], str | None]:
+    """Up to 1,000 objects whose keys begin so, in the order of the keys, and what to ask for the ones `after` them."""
+    # percent-encoded: XML cannot hold every character that a key may have
+    query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+    if after is not None:
+        query["continuation-token"] = after
+    root = _document(client.ask("GET", query=query).body, "ListObjectsV2", 200)
+    found = [_listed(item) for item in root if local_name(item) == "Contents"]
+    return found, _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
+
+
 def walk(client: S3Client, prefix: str) -> Iterator[Listed]:
-    """Every object whose key begins so, in the order of the keys, a page of up to 1,000 at a time."""
+    """Every object whose key begins so, in the order of the keys."""
     after: str | None = None
     while True:
-        query = {"list-type": "2", "prefix": prefix} | ({} if after is None else {"continuation-token": after})
-        root = _document(client.ask("GET", query=query).body, "ListObjectsV2", 200)
-        for item in root:
-            if local_name(item) == "Contents":
-                modified_at = datetime.fromisoformat(_text(item, "LastModified")).timestamp()
-                yield Listed(key=_text(item, "Key"), size=int(_text(item, "Size")), modified_at=modified_at)
-        after = _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
+        found, after = listing(client, prefix, after)
+        yield from found
         if after is None:
             return
+
+
+def _listed(item: ElementTree.Element) -> Listed:
+    modified_at = datetime.fromisoformat(_text(item, "LastModified")).timestamp()
+    return Listed(key=unquote_plus(_text(item, "Key")), size=int(_text(item, "Size")), modified_at=modified_at)
 
 
 def _condition(replaces: str | None) -> dict[str, str]:
