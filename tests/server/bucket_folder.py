@@ -11,11 +11,12 @@ import pytest
 
 from ferryman_protocol.model import Phase
 from ferryman_server.backends import open_backends, opened
-from ferryman_server.digests import crc64
+from ferryman_server.digests import combine, crc64
 from ferryman_server.settings import Settings
-from ferryman_server.state.base import Lease, Record
+from ferryman_server.state.base import Record
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage import s3_calls, s3_retry
+from ferryman_server.storage.base import Mark
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_signing import Keys
@@ -36,31 +37,38 @@ class BucketFolder:
         """Store the row, and the bytes when there are some: the object of a complete upload, a tail of another one.
         Returns the id."""
         upload = record.upload
-        target = self.store.target(upload, record.created_at)
+        record = replace(record, target=self.store.target(upload, record.created_at))
         if content is None:
-            await self.state.create(replace(record, target=target))
-            return upload.id
-        begun = replace(upload, phase=Phase.EMPTY, offset=0)
-        await self.state.create(replace(record, upload=begun, target=target, crc64=0))
-        held = await self.state.lease(upload.id)
-        assert held is not None
-        await self._write(replace(record, target=target), held[1], content)
+            await self.state.create(record)
+        else:
+            await self.state.create(replace(record, upload=replace(upload, phase=Phase.EMPTY, offset=0), crc64=0))
+            await self._append(record, content, 0)
         return upload.id
 
-    async def _write(self, record: Record, lease: Lease, content: bytes) -> None:
-        complete = record.upload.phase is Phase.COMPLETE
-        writer = await asyncio.to_thread(self._written, record.upload.id, lease.fence, content, complete)
+    async def append(self, upload_id: str, content: bytes, phase: Phase = Phase.RECEIVING) -> None:
+        """A request with some more bytes."""
+        record = await self.state.get(upload_id)
+        assert record is not None
+        offset = record.upload.offset
+        upload = replace(record.upload, phase=phase, offset=offset + len(content))
+        crc = combine(record.crc64, crc64([content]), len(content))
+        await self._append(replace(record, upload=upload, crc64=crc), content, offset)
+
+    async def _append(self, record: Record, content: bytes, offset: int) -> None:
+        held = await self.state.lease(record.upload.id)
+        assert held is not None
+        writer = await asyncio.to_thread(self._written, record, held[1].fence, content, offset)
         noted = writer.noted()
-        assert noted.mark.offset == len(content)
-        await self.state.save(record, lease, notes=noted.notes)
+        assert noted.mark == Mark(record.upload.offset, record.crc64)
+        await self.state.save(record, held[1], notes=noted.notes)
         writer.committed()
         await asyncio.to_thread(writer.close)
-        await self.state.release(lease)
+        await self.state.release(held[1])
 
-    def _written(self, upload_id: str, fence: int, content: bytes, complete: bool) -> S3Writer:
-        writer = self.store.noting_writer(upload_id, 0, fence, lambda: None)
+    def _written(self, record: Record, fence: int, content: bytes, offset: int) -> S3Writer:
+        writer = self.store.noting_writer(record.upload.id, offset, fence, lambda: None)
         writer.write(memoryview(content))
-        if complete:
+        if record.upload.phase is Phase.COMPLETE:
             assert writer.complete()
         else:
             writer.sync()

@@ -136,6 +136,8 @@ def _summary(report: Report, args: argparse.Namespace) -> str:
         return "There is nothing to clear away."
     verb = "Would free" if args.dry_run else "Freed"
     parts = [f"{report.expired} expired", f"{report.orphans} without a row", f"{report.forgotten} old rows removed"]
+    if report.leftovers:
+        parts.append(f"{report.leftovers} left over")
     if report.failed:
         parts.append(f"{report.failed} failed")
     if report.unclaimed:

@@ -4,7 +4,7 @@ A store of objects can hold bytes, but no list of which of them make up an uploa
 it, as notes that are committed together with the upload's row. The store reads it through a :class:`Ledger`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -73,6 +73,20 @@ class KeepsNoBooks(Protocol):
     def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> Noting:
         """Open at `offset`, under the lease with this fence. `on_durable` is called, from any thread, whenever more
         has become durable; it must not block."""
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """Stores in which pieces of an upload may be left that it does not consist of any more: what was replaced and could
+    not be deleted, what a killed process left behind. The books tell them from those in use."""
+
+    def leftovers(self, upload_id: str, pieces: Sequence[Stray]) -> Sequence[Stray]:
+        """Those of its unpublished pieces that are no use to anybody; none when there is no such upload. Asks nobody
+        but the state. Nobody is at work on the upload; somebody may begin now, since no piece that is there already
+        ever comes into use."""
+
+    def remove(self, stray: Stray) -> None:
+        """Delete a piece, for good. May be repeated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

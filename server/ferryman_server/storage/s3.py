@@ -17,7 +17,7 @@ uploads are rubbish, and its finished ones are taken in again by `ferryman gc --
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
@@ -38,6 +38,7 @@ from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import make_once
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_strays import strays
+from ferryman_server.storage.s3_tidying import leftovers
 from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.s3_yard import SENDERS, Order, Yard
@@ -230,6 +231,10 @@ class S3Store:
     def strays(self) -> Iterator[Stray]:
         """Walk everything below the prefix that is named like an upload's."""
         return strays(self._client, self._names, self._others)
+
+    def leftovers(self, upload_id: str, pieces: Sequence[Stray]) -> Sequence[Stray]:
+        """Those tails of an upload that it does not consist of any more."""
+        return leftovers(self._look_up(upload_id), pieces)
 
     def label(self, stray: Stray) -> Label | None:
         """What a published object says about itself; None: it is gone, or is another store's."""
