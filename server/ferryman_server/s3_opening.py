@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ferryman_server.settings import Settings
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.ledger import Ledger
+from ferryman_server.storage.s3_signing import Keys
 
 if TYPE_CHECKING:  # its packages belong to an extra of their own
     from ferryman_server.storage.s3 import S3Store
@@ -38,24 +39,27 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
     """A client for the bucket. Raises StoreError when a package or a key is missing."""
     try:
         from ferryman_server.storage.s3_client import S3Client
-        from ferryman_server.storage.s3_signing import Keys
     except ImportError as error:
         raise StoreError(f"{settings.store} needs: pip install ferryman[server,s3] ({error})") from error
     missing = missing_keys(environ)
     if missing:
         raise StoreError(f"{settings.store} needs the variables {' and '.join(missing)}: the keys to the bucket")
-    keys = Keys(
-        access=environ["AWS_ACCESS_KEY_ID"],
-        secret=environ["AWS_SECRET_ACCESS_KEY"],
-        token=environ.get("AWS_SESSION_TOKEN") or None,
-    )
     bucket, _ = place(settings)
-    return S3Client(endpoint(settings, environ), bucket, keys, region(environ))
+    return S3Client(endpoint(settings, environ), bucket, read_keys(environ), region(environ))
 
 
 def missing_keys(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The variables that are needed and not set."""
     return [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+
+
+def read_keys(environ: Mapping[str, str] = os.environ) -> Keys:
+    """The keys, which must be there."""
+    return Keys(
+        access=environ["AWS_ACCESS_KEY_ID"],
+        secret=environ["AWS_SECRET_ACCESS_KEY"],
+        token=environ.get("AWS_SESSION_TOKEN") or None,
+    )
 
 
 def region(environ: Mapping[str, str] = os.environ) -> str:

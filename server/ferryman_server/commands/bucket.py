@@ -22,16 +22,18 @@ def look_at_bucket(settings: Settings) -> Look:
         return Look(f"not asked, for want of {' and '.join(missing)} here")
     try:
         name = _identity(settings)
+    except ImportError as error:
+        return Look(f"not asked, for want of packages: pip install ferryman[server,s3] ({error})")
     except StoreError as failure:
         return Look(f"does not answer as it should: {failure}; ferryman doctor says more", trouble=True)
     return Look("answers" if name is not None else "answers, and no server has kept uploads there yet")
 
 
 def _identity(settings: Settings) -> str | None:
-    client = s3_client(settings)
-    from ferryman_server.storage.s3_identity import read_identity  # here, since the packages of s3 may be missing
+    from ferryman_server.storage.s3_identity import read_identity
     from ferryman_server.storage.s3_names import Names
 
+    client = s3_client(settings)
     try:
         return read_identity(client, Names(place(settings)[1]).identity)
     finally:

@@ -91,6 +91,25 @@ def delete(client: S3Client, key: str) -> None:
     client.ask("DELETE", key)
 
 
+def delete_version(client: S3Client, key: str, version: str) -> None:
+    """Delete one version of an object for good, or a mark that it was deleted."""
+    client.ask("DELETE", key, query={"versionId": version})
+
+
+def is_versioned(client: S3Client) -> bool:
+    """Whether the bucket keeps what is deleted or replaced."""
+    root = _document(client.ask("GET", query={"versioning": ""}).body, "GetBucketVersioning", 200)
+    return _text(root, "Status") == "Enabled"
+
+
+def versions(client: S3Client, prefix: str) -> list[tuple[str, str]]:
+    """Key and id of every version, and mark of a deletion, of the first 1,000 whose keys begin so."""
+    query = {"versions": "", "prefix": prefix, "encoding-type": "url"}
+    root = _document(client.ask("GET", query=query).body, "ListObjectVersions", 200)
+    found = [item for item in root if local_name(item) in ("Version", "DeleteMarker")]
+    return [(unquote_plus(_text(item, "Key")), _text(item, "VersionId")) for item in found]
+
+
 def begin(client: S3Client, key: str, headers: Mapping[str, str], *, checksums: bool = True) -> str:
     """Create a multipart upload; returns its id. `checksums`: each part and the whole have a CRC64/NVME."""
     chosen = {"x-amz-checksum-algorithm": "CRC64NVME", "x-amz-checksum-type": "FULL_OBJECT"} if checksums else {}

@@ -35,7 +35,7 @@ def read_identity(client: S3Client, key: str) -> str | None:
     """The id under this key; None: there is none. Raises S3Error, and StoreError when it cannot be understood."""
     found = s3_calls.head(client, key)
     if found is None:
-        client.ask("HEAD")  # no object, or no bucket?
+        s3_calls.listing(client, key)  # no object, or no bucket? HEAD is refused to keys for the prefix alone
         return None
     text = b"".join(s3_calls.get(client, key, 0, found.size)) if found.size else b""
     return parse_identity(text, f"{client.bucket}/{key}")

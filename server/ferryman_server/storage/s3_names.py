@@ -4,6 +4,7 @@
     <prefix>/.ferryman/store.toml            the store's id
     <prefix>/.ferryman/partials/<id>         finished partial uploads: material for a concatenation, no library items
     <prefix>/.ferryman/tails/<id>/<name>     bytes that are not yet part of a multipart upload
+    <prefix>/.ferryman/probe/<name>          what `ferryman doctor` tries things with; gone when it ends
 
 A key is fixed in the upload's row when it is created. It holds the upload's id, so that no two are the same and an
 object can be told whose it is.
@@ -40,6 +41,7 @@ class Names:
         self.own = f"{self.root}.ferryman/"
         self.identity = f"{self.own}store.toml"
         self.tails = f"{self.own}tails/"
+        self.probes = f"{self.own}probe/"
         self._partials = f"{self.own}partials/"
 
     def target(self, upload: Upload, created_at: float) -> str:
