@@ -14,8 +14,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from bench.bucket import Depot
 from bench.budgets import Verdict, judge
 from bench.chart import chart
 from bench.errors import CannotMeasure
@@ -58,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a look of some minutes: small sizes, one round")
     parser.add_argument("--list", action="store_true", help="name the scenarios and servers, and measure nothing")
     args = parser.parse_args()
+    args.scenarios, args.servers = _names(args.scenarios), _names(args.servers)
     args.rounds = args.rounds or (1 if args.quick else 5)
     args.mib = args.mib or (128 if args.quick else 1024)
     if args.publish and (args.quick or args.rounds < LEAST_ROUNDS or args.servers != ["*"]):
@@ -65,6 +68,11 @@ def _arguments() -> argparse.Namespace:
     if args.mib % 16:
         parser.error("--mib is a multiple of 16: sixteen uploads share it")
     return args
+
+
+def _names(words: Sequence[str]) -> list[str]:
+    """Names with blanks or commas between them."""
+    return [name for word in words for name in word.split(",") if name]
 
 
 def _positive(text: str) -> int:
@@ -89,19 +97,44 @@ def _run(args: argparse.Namespace) -> int:
         program(name)  # a compiler that is missing is told before anything is started
     place = args.dir or cache_folder()
     _check_room(place, most_bytes(loads))
-    with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder:
-        return _measure(args, loads, servers, missing, Path(folder))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=place)))
+        depot = None
+        if any(each.into == "minio" for each in loads):
+            try:
+                depot = _depot(folder, stack)
+            except CannotMeasure as error:
+                missing.append(Missing(name="minio", title="MinIO", why=str(error)))
+                loads = [each for each in loads if each.into != "minio"]
+        if not loads:
+            raise CannotMeasure(f"MinIO: {missing[-1].why}")
+        return _measure(args, loads, servers, missing, folder, depot)
+
+
+def _depot(folder: Path, stack: ExitStack) -> Depot:
+    """A MinIO for the run; the first time, it is built."""
+    _say("MinIO is built if it is not there; that takes some minutes")
+    place = folder / "minio"
+    place.mkdir()
+    return stack.enter_context(Depot(place))
 
 
 def _measure(
-    args: argparse.Namespace, loads: list[Scenario], servers: list[Server], missing: list[Missing], place: Path
+    args: argparse.Namespace,
+    loads: list[Scenario],
+    servers: list[Server],
+    missing: list[Missing],
+    place: Path,
+    depot: Depot | None,
 ) -> int:
     facts, day = machine(place), datetime.datetime.now(datetime.UTC).date().isoformat()
     print(heading(facts, servers, missing), flush=True)
     outcomes: list[Outcome] = []
     verdicts: list[Verdict] = []
     for scenario in loads:
-        outcomes.append(measure(scenario, servers, args.rounds, place, _say))
+        outcomes.append(
+            measure(scenario, servers, args.rounds, place, _say, depot if scenario.into == "minio" else None)
+        )
         print(f"\n{outcome_table(outcomes[-1], servers)}", flush=True)
         titles = {each.name: each.title for each in servers} | {each.name: each.title for each in missing}
         verdicts = judge({outcome.scenario.name: outcome for outcome in outcomes}, titles)

@@ -32,6 +32,7 @@ typedef struct {
     long long length;     /* Upload-Length, or -1 */
     int close;            /* the server ends the connection after this answer */
     char location[2048];  /* the path of Location, or empty */
+    char etag[128];       /* ETag without its quotes, or empty */
     char first[256];      /* the status line and the start of the body, for messages */
 } Answer;
 
@@ -139,6 +140,10 @@ static void answer_field(Answer *self, const char *name, const char *value, long
     else if (!strcasecmp(name, "connection")) self->close = !strcasecmp(value, "close");
     else if (!strcasecmp(name, "upload-offset")) self->offset = atoll(value);
     else if (!strcasecmp(name, "upload-length")) self->length = atoll(value);
+    else if (!strcasecmp(name, "etag")) {
+        value += *value == '"';
+        snprintf(self->etag, sizeof self->etag, "%.*s", (int)strcspn(value, "\""), value);
+    }
     else if (!strcasecmp(name, "location")) {
         const char *host = strstr(value, "://"), *path = host ? strchr(host + 3, '/') : value;
         snprintf(self->location, sizeof self->location, "%s", path ? path : "/");

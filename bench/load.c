@@ -3,13 +3,17 @@
  *   load --port P [--path /files/] --count N --size BYTES [--patch BYTES] [--connections C] [--with-creation]
  *        [--body FILE] [--coding NAME]
  *   load --port P --heads FILE --count N [--connections C]
+ *   load --port P --puts FILE --etags FILE --count N [--connections C] [--body FILE]
  *
  * N uploads of SIZE bytes go over C kept connections, each in PATCHes of at most PATCH bytes (default: one), or with
  * the POST itself (--with-creation). The bytes are FILE repeated (without FILE: a fixed pattern). With --coding the body
  * is FILE as it is, once, under that Content-Encoding, and SIZE is its decoded length. --heads asks for the uploads
- * whose paths FILE names, in a scattered order, instead.
+ * whose paths FILE names, in a scattered order, instead. --puts speaks S3 and not tus: each line of FILE is an offset, a
+ * size and a path that was signed beforehand, and PUT sends those bytes of the body there; the answers' ETags are written
+ * to the other file, line by line.
  *
- * One line of JSON on stdout tells the result. Afterwards, outside the timing, HEAD asks for up to 256 of the uploads.
+ * One line of JSON on stdout tells the result. Afterwards, outside the timing, HEAD asks for up to 256 of what was uploaded
+ * over tus.
  * Every answer is judged: the first that is not the right one ends the program, with exit code 1 and a sentence. */
 
 #include "http.h"
@@ -26,13 +30,14 @@
 
 static struct {
     int port, connections, with_creation;
-    const char *path, *coding, *heads;
+    const char *path, *coding, *heads, *puts, *etags;
     long long count, size, patch;
 } want = {.connections = 1, .path = "/files/", .count = 1};
 
 static char *body;            /* PIECE bytes at any place below `period` can be read: it is stored with a repeat */
 static size_t period;
-static char **paths;          /* of every upload, once it was created */
+static char **paths;          /* of every upload, once it was created; of every PUT */
+static struct { long long offset, size; char etag[128]; } *puts_known;
 static double *upload_times, *request_times;
 static size_t requests_most;
 static atomic_llong next_upload;
@@ -148,6 +153,19 @@ static void ask_for(Connection *to, const char *path, long long offset)
     else expect(&answer, 204, offset, doing);
 }
 
+static void put(Connection *to, long long index)
+{
+    char head[4096], doing[300];
+    long long offset = puts_known[index].offset, size = puts_known[index].size;
+    snprintf(head, sizeof head, "PUT %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %lld\r\n\r\n", paths[index],
+             want.port, size);
+    snprintf(doing, sizeof doing, "PUT %.*s", (int)strcspn(paths[index], "?"), paths[index]); /* not what signs it */
+    Answer answer = ask(to, head, offset, size, 0, doing);
+    expect(&answer, 200, -1, doing);
+    if (!*answer.etag) fail("%s: 200 without an ETag", doing);
+    memcpy(puts_known[index].etag, answer.etag, sizeof answer.etag);
+}
+
 static void *work(void *unused)
 {
     Connection to;
@@ -157,6 +175,7 @@ static void *work(void *unused)
     for (long long index; (index = atomic_fetch_add(&next_upload, 1)) < want.count;) {
         double start = now();
         if (want.heads) ask_for(&to, paths[index], want.size ? want.size : -1);
+        else if (want.puts) put(&to, index);
         else upload(&to, index);
         upload_times[index] = now() - start;
     }
@@ -193,12 +212,39 @@ static void read_paths(const char *file)
     }
 }
 
+/* Fills `paths` and `puts_known` from the file; returns how many bytes all of them have. */
+static long long read_puts(const char *file)
+{
+    FILE *from = fopen(file, "r");
+    char line[4096], path[3072];
+    long long whole = 0, index = 0;
+    puts_known = calloc((size_t)want.count, sizeof *puts_known);
+    if (!from || !puts_known) fail("cannot read the PUTs of %s", file);
+    for (; index < want.count && fgets(line, sizeof line, from); index++) {
+        long long *offset = &puts_known[index].offset, *size = &puts_known[index].size;
+        if (sscanf(line, "%lld %lld %3071s", offset, size, path) != 3) fail("not a PUT: %.200s", line);
+        paths[index] = strdup(path);
+        whole += *size;
+    }
+    fclose(from);
+    if (index < want.count) fail("%s names %lld PUTs, not %lld", file, index, want.count);
+    return whole;
+}
+
+static void write_etags(const char *file)
+{
+    FILE *to = fopen(file, "w");
+    if (!to) fail("cannot write %s: %s", file, strerror(errno));
+    for (long long index = 0; index < want.count; index++) fprintf(to, "%s\n", puts_known[index].etag);
+    if (fclose(to)) fail("cannot write %s: %s", file, strerror(errno));
+}
+
 static void arguments(int argc, char **argv, const char **file)
 {
     static const struct option known[] = {
         {"port", 1, 0, 'p'}, {"path", 1, 0, 'u'}, {"count", 1, 0, 'n'}, {"size", 1, 0, 's'}, {"patch", 1, 0, 'b'},
         {"connections", 1, 0, 'c'}, {"with-creation", 0, 0, 'w'}, {"body", 1, 0, 'f'}, {"coding", 1, 0, 'e'},
-        {"heads", 1, 0, 'h'}, {0, 0, 0, 0}};
+        {"heads", 1, 0, 'h'}, {"puts", 1, 0, 'q'}, {"etags", 1, 0, 't'}, {0, 0, 0, 0}};
     for (int each; (each = getopt_long(argc, argv, "", known, NULL)) != -1;) switch (each) {
         case 'p': want.port = atoi(optarg); break;
         case 'u': want.path = optarg; break;
@@ -210,11 +256,14 @@ static void arguments(int argc, char **argv, const char **file)
         case 'f': *file = optarg; break;
         case 'e': want.coding = optarg; break;
         case 'h': want.heads = optarg; break;
+        case 'q': want.puts = optarg; break;
+        case 't': want.etags = optarg; break;
         default: fail("see the first lines of load.c for the arguments");
         }
     if (want.port <= 0 || want.count <= 0 || want.connections <= 0) fail("--port, --count and --connections are above 0");
     if (want.coding && !*file) fail("--coding needs --body: a file in that coding");
-    if (!want.heads && want.size <= 0) fail("--size is missing");
+    if (!want.puts != !want.etags) fail("--puts and --etags go together");
+    if (!want.heads && !want.puts && want.size <= 0) fail("--size is missing");
 }
 
 int main(int argc, char **argv)
@@ -224,13 +273,15 @@ int main(int argc, char **argv)
     if (!want.heads) make_body(file);
     long long wire = want.coding ? (long long)period : want.size;
     if (want.patch <= 0 || want.coding) want.patch = wire; /* a coded body goes in one piece: its length is not the file's */
-    requests_most = (size_t)want.count * (want.heads ? 1 : 2 + (size_t)(wire / want.patch));
+    requests_most = (size_t)want.count * (want.heads || want.puts ? 1 : 2 + (size_t)(wire / want.patch));
     paths = calloc((size_t)want.count, sizeof *paths);
     upload_times = calloc((size_t)want.count, sizeof *upload_times);
     request_times = calloc(requests_most, sizeof *request_times);
     pthread_t *threads = calloc((size_t)want.connections, sizeof *threads);
     if (!paths || !upload_times || !request_times || !threads) fail("no memory for %lld uploads", want.count);
     if (want.heads) read_paths(want.heads);
+    long long bytes = want.heads ? 0 : want.puts ? read_puts(want.puts) : want.count * want.size;
+    long long wire_bytes = want.heads ? 0 : want.puts ? bytes : want.count * wire;
 
     pthread_barrier_init(&ready, NULL, (unsigned)want.connections + 1);
     for (int each = 0; each < want.connections; each++)
@@ -243,17 +294,17 @@ int main(int argc, char **argv)
     double seconds = now() - began;
     used = cpu_seconds() - used;
     size_t requests = atomic_load(&requests_done);
+    if (want.etags) write_etags(want.etags);
 
     printf("{\"first_path\": \"%s\", \"seconds\": %.6f, \"uploads\": %lld, \"bytes\": %lld, \"wire_bytes\": %lld, "
-           "\"requests\": %zu, ", paths[0], seconds, want.count, want.heads ? 0 : want.count * want.size,
-           want.heads ? 0 : want.count * wire, requests);
+           "\"requests\": %zu, ", want.puts ? "" : paths[0], seconds, want.count, bytes, wire_bytes, requests);
     print_latencies("upload", upload_times, (size_t)want.count);
     fputs(", ", stdout);
     print_latencies("request", request_times, requests < requests_most ? requests : requests_most);
     printf(", \"reconnects\": %d, \"client_cpu_seconds\": %.3f}\n", atomic_load(&reconnects), used);
     fflush(stdout); /* whoever reads it may stop the other clocks now */
 
-    if (!want.heads) {
+    if (!want.heads && !want.puts) {
         Connection to;
         long long step = (want.count + ASKED_AGAIN - 1) / ASKED_AGAIN;
         connection_open(&to, want.port);

@@ -22,3 +22,4 @@ class Measurement:
     request_p99_ms: float
     request_max_ms: float
     reconnects: int
+    minio_cpu_seconds: float = 0.0  # of the MinIO that the bytes went into

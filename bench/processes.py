@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.servers import Server
 
@@ -29,7 +30,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """CPU time that it and its children used so far, in user and kernel mode."""
-        return sum(_cpu_seconds(pid) for pid in family(self.pid))
+        return sum(cpu_seconds(pid) for pid in family(self.pid))
 
     def peak_megabytes(self) -> float:
         """The most memory it ever had resident at a time (1e6 bytes), its children's added."""
@@ -37,18 +38,20 @@ class Running:
 
 
 @contextmanager
-def running(server: Server, data: Path) -> Iterator[Running]:
-    """The server over a folder, which exists. Raises CannotMeasure when it does not start or ends by itself."""
+def running(server: Server, data: Path, bucket: Bucket | None = None) -> Iterator[Running]:
+    """The server over a folder, which exists, and over a bucket if there is one.
+
+    Raises CannotMeasure when it does not start or ends by itself.
+    """
     port = _free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FERRYMAN_")}
     with tempfile.TemporaryFile() as told:
         process = subprocess.Popen(
-            server.command(port, data),
+            _command(server, port, data, bucket),
             stdin=subprocess.DEVNULL,
             stdout=told,
             stderr=told,
             cwd=data.parent,  # no ferryman.toml of a developer's is read
-            env=environment,
+            env=_environment(data, bucket),
         )
         try:
             _wait_for(port, process)
@@ -61,6 +64,22 @@ def running(server: Server, data: Path) -> Iterator[Running]:
             raise CannotMeasure(f"{error}; it said: {last}" if last else str(error)) from error
         finally:
             _stop(process)
+
+
+def _command(server: Server, port: int, data: Path, bucket: Bucket | None) -> list[str]:
+    if bucket is not None:
+        assert server.into_bucket is not None
+        return server.into_bucket(port, data, bucket)
+    assert server.command is not None
+    return server.command(port, data)
+
+
+def _environment(data: Path, bucket: Bucket | None) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FERRYMAN_")}
+    if bucket is not None:
+        environment |= bucket.environment()
+        environment["TMPDIR"] = str(data)  # tusd buffers parts in files: on the disk that is measured
+    return environment
 
 
 def busy_seconds() -> float:
@@ -90,7 +109,8 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process used so far, in user and kernel mode, and its children that have ended."""
     fields = _stat(pid)
     return sum(int(value) for value in fields[11:15]) / _TICKS  # utime and stime, of reaped children too
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.bodies import Body, body_for
+from bench.bucket import Depot
 from bench.errors import CannotMeasure
 from bench.known_uploads import prepare
 from bench.measurement import Measurement
@@ -25,14 +26,20 @@ Say = Callable[[str], None]
 SMALL: Final = 64 << 20
 
 
-def measure(scenario: Scenario, servers: Sequence[Server], rounds: int, place: Path, say: Say) -> Outcome:
-    """All rounds of one scenario. A turn that failed is kept with its reason, and the others go on."""
-    unable = {server.name: why for server in servers if (why := scenario.unable(server))}
-    able = [server for server in servers if server.name not in unable]
+def measure(
+    scenario: Scenario, servers: Sequence[Server], rounds: int, place: Path, say: Say, depot: Depot | None = None
+) -> Outcome:
+    """All rounds of one scenario. A turn that failed is kept with its reason, and the others go on.
+
+    `depot` is there when the bytes go into MinIO.
+    """
+    asked = [server for server in servers if scenario.concerns(server)]
+    unable = {server.name: why for server in asked if (why := scenario.unable(server))}
+    able = [server for server in asked if server.name not in unable]
     outcome = Outcome(scenario=scenario, unable=unable, turns={server.name: [] for server in able}, failures={})
     if able:
         with fresh_folder(place) as above, ExitStack() as left:
-            contest = _Contest(outcome, body_for(scenario), place, above, left, say)
+            contest = _Contest(outcome, body_for(scenario), place, above, left, say, depot)
             contest.prepare(able)
             for number in range(rounds + 1):
                 for server in rotated(able, number):
@@ -64,9 +71,19 @@ def fresh_folder(place: Path) -> Iterator[Path]:
 class _Contest:
     """One scenario under way; `above` is for what is made once and outlives the turns, `left` for what they leave."""
 
-    def __init__(self, outcome: Outcome, body: Body, place: Path, above: Path, left: ExitStack, say: Say) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        body: Body,
+        place: Path,
+        above: Path,
+        left: ExitStack,
+        say: Say,
+        depot: Depot | None,
+    ) -> None:
         self._outcome, self._scenario = outcome, outcome.scenario
         self._body, self._place, self._above, self._left, self._say = body, place, above, left, say
+        self._depot = depot
 
     def prepare(self, servers: Sequence[Server]) -> None:
         """Give each server the uploads that it is to know, where the scenario asks for that."""
@@ -96,9 +113,11 @@ class _Contest:
             data = self._above / server.name / "data"
             return take_turn(server, self._scenario, self._body, data, data.with_name("paths"))
         with ExitStack() as now:
-            until = self._left if self._scenario.bytes_stored <= SMALL else now
+            small = self._scenario.bytes_stored <= SMALL
+            until = self._left if small else now
             folder = until.enter_context(fresh_folder(self._place))
-            return take_turn(server, self._scenario, self._body, folder / "data", None)
+            bucket = now.enter_context(self._depot.bucket(keep=small)) if self._depot else None
+            return take_turn(server, self._scenario, self._body, folder / "data", None, bucket)
 
     def _failed(self, server: Server, when: str, error: CannotMeasure) -> None:
         self._outcome.failures.setdefault(server.name, f"{when}: {error}")

@@ -1,7 +1,7 @@
 """What is measured: how many uploads of which size, over how many connections, and what a server must be able to do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from bench.servers import Server
@@ -10,6 +10,7 @@ KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 Unit = Literal["MB/s", "uploads/s", "HEAD/s"]
+Place = Literal["disk", "minio"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,17 @@ class Scenario:
     known: int = 0  # HEAD: how many uploads the server knows
     known_by_rivals: int = 0
     floor: str = "floor-each"  # the floor that makes the same promise as a durable server
+    into: Place = "disk"
+    in_flight: int = 1  # into MinIO: how many PUTs are under way at once where the bytes go straight there
 
     @property
     def bytes_stored(self) -> int:
         """How much of the disk one turn takes, without what servers write about uploads."""
         return max(self.known, self.known_by_rivals, self.count) * self.size
+
+    def concerns(self, server: Server) -> bool:
+        """Whether this server stores where the scenario asks for it at all."""
+        return server.into_bucket is not None if self.into == "minio" else server.command is not None
 
     def unable(self, server: Server) -> str | None:
         """Why this server cannot take part, or None."""
@@ -125,6 +132,45 @@ def scenarios(mib: int, *, quick: bool) -> list[Scenario]:
             connections=4,
             known=known,
             known_by_rivals=known // 10,
+        ),
+        *_into_minio(large, less),
+    ]
+
+
+def _into_minio(large: int, less: int) -> list[Scenario]:
+    """The loads whose bytes go into MinIO, beside as many PUTs of the same bytes straight into it."""
+    size, many = _size(large), 5000 // less
+    whole = Scenario(
+        name="s3-one-patch",
+        title=f"into MinIO: {size}, one PATCH",
+        unit="MB/s",
+        count=1,
+        size=large,
+        floor="straight",
+        into="minio",
+        in_flight=3,
+    )
+    mebibytes = replace(
+        whole,
+        name="s3-mib-c16",
+        title=f"into MinIO: {256 // less} × 1 MiB, {_connections(16)}",
+        count=256 // less,
+        size=MIB,
+        connections=16,
+        in_flight=16,
+    )
+    small = replace(mebibytes, unit="uploads/s", count=many, size=KIB)
+    title = f"into MinIO: {many:,} × 1 KiB"
+    return [
+        whole,
+        replace(whole, name="s3-8mib", title=f"into MinIO: {size} in 8 MiB PATCHes", patch=8 * MIB, in_flight=1),
+        mebibytes,
+        replace(small, name="s3-kib", title=f"{title}, create + PATCH, {_connections(16)}"),
+        replace(
+            small,
+            name="s3-kib-creation",
+            title=f"{title}, creation-with-upload, {_connections(16)}",
+            with_creation=True,
         ),
     ]
 

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.native import HERE, program
 
 Kind = Literal["ours", "rival", "floor"]
+Command = Callable[[int, Path], list[str]]
+BucketCommand = Callable[[int, Path, Bucket], list[str]]
 NODE_AT_LEAST: Final = 20
+STRAIGHT: Final = "straight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,8 @@ class Server:
     title: str
     kind: Kind
     synced: str  # what it makes sure of before it answers
-    command: Callable[[int, Path], list[str]]
+    command: Command | None
+    into_bucket: BucketCommand | None = None  # starts it so that it stores there
     path: str = "/files/"
     decodes: frozenset[str] = field(default=frozenset())  # content codings of a request's body
     version: str = ""
@@ -52,6 +57,7 @@ def known() -> list[Server | Missing]:
         _tusd(),
         _node(),
         _tuspyserver(),
+        _straight(),
         _floor("floor-overlap", "C floor, syncs overlap", "overlap", "synced before each answer"),
         _floor(
             "floor-bounded", "C floor, at most 8 MiB unsynced", "bounded", "synced before each answer, 8 MiB at risk"
@@ -66,12 +72,16 @@ def _ferryman(name: str, title: str, durability: str, synced: str) -> Server:
         flags = ["--port", str(port), "--data", str(data), "--durability", durability, "--log-level", "error"]
         return [sys.executable, "-m", "ferryman_cli", "serve", *flags]
 
+    def into_bucket(port: int, data: Path, bucket: Bucket) -> list[str]:
+        return [*command(port, data), "--store", f"s3://{bucket.name}/bench", "--s3-endpoint", bucket.endpoint]
+
     return Server(
         name=name,
         title=title,
         kind="ours",
         synced=synced,
         command=command,
+        into_bucket=into_bucket if durability == "disk" else None,
         decodes=frozenset({"gzip", "zstd"}),
         version=importlib.metadata.version("ferryman"),
     )
@@ -87,9 +97,9 @@ def _tusd() -> Server | Missing:
             "or build one with Go: go install github.com/tus/tusd/v2/cmd/tusd@latest",
         )
 
-    def command(port: int, data: Path) -> list[str]:
+    def start(port: int, *store: str) -> list[str]:
         quiet = ["-verbose=false", "-show-startup-logs=false", "-show-greeting=false"]
-        return [binary, "-host", "127.0.0.1", "-port", str(port), "-upload-dir", str(data), *quiet]
+        return [binary, "-host", "127.0.0.1", "-port", str(port), *store, *quiet]
 
     told = subprocess.run([binary, "-version"], capture_output=True, text=True, check=False).stdout
     # A build from source does not know its version.
@@ -100,7 +110,8 @@ def _tusd() -> Server | Missing:
         title="tusd",
         kind="rival",
         synced="nothing synced",
-        command=command,
+        command=lambda port, data: start(port, "-upload-dir", str(data)),
+        into_bucket=lambda port, data, bucket: start(port, "-s3-bucket", bucket.name, "-s3-endpoint", bucket.endpoint),
         version=found[1] if found and found[1] != "n/a" else f"a build with SHA-256 {unnamed}…",
     )
 
@@ -163,6 +174,18 @@ def _floor(name: str, title: str, sync: str, synced: str) -> Server:
         return [str(binary), "--port", str(port), "--dir", str(data), "--sync", sync]
 
     return Server(name=name, title=title, kind="floor", synced=synced, command=command)
+
+
+def _straight() -> Server:
+    """No server: the bench puts the bytes into the bucket itself (:mod:`bench.straight`)."""
+    return Server(
+        name=STRAIGHT,
+        title="straight into MinIO",
+        kind="floor",
+        synced="nothing is between the client and MinIO",
+        command=None,
+        into_bucket=lambda port, data, bucket: [],
+    )
 
 
 def chosen(wanted: list[str], matches: Callable[[str, list[str]], bool]) -> tuple[list[Server], list[Missing]]:

@@ -22,7 +22,8 @@ def main() -> int:
     parser.add_argument("services", nargs="*", metavar="SERVICE", help="only these and what they need (default: all)")
     parser.add_argument("--data", type=Path, default=FOLDER, help="where their data stay (default: ./data/dev)")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended like by Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C too: a shell's background jobs begin with it ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         services = read_services(FILE.read_text(), os.environ)
         run(with_needs(services, arguments.services or list(services)), arguments.data.absolute())

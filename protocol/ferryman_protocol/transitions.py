@@ -2,7 +2,8 @@
 
 Rules that hold for every move, and for staying in a phase:
 
-- An offset never decreases (R2: what was acknowledged is never sent again).
+- An offset never decreases (R2: what was acknowledged is never sent again), but for a tus upload whose bytes somebody
+  else deleted in the store: its protocol has no such rule, and a client that asks can go on. An IETF one has failed.
 - A length, once known, never changes (R4 and R5; tus: "Once set the length MUST NOT be changed").
 - `expired` and `terminated` are the end: nothing leaves them.
 - `complete` was told to the client and its bytes can be read: it never turns into a failure. It can be terminated.
@@ -61,6 +62,9 @@ MOVES: Final = (
     *_moves(Phase.TERMINATED, "deleted", Phase.COMPLETE, Phase.FAILED, Phase.INVALID),
 )
 
+# Not for :func:`advance`: see :func:`begun_again`.
+LOSSES: Final = _moves(Phase.EMPTY, "its bytes were deleted in the store (tus)", Phase.RECEIVING, Phase.FINISHING)
+
 _LEGAL: Final = frozenset((move.source, move.target) for move in MOVES)
 
 
@@ -89,10 +93,17 @@ def advance(upload: Upload, phase: Phase, *, through: Phase | None = None, **cha
     return advanced
 
 
+def begun_again(upload: Upload) -> Upload:
+    """A tus upload whose bytes somebody else deleted in the store: empty again. Raises IllegalMove for any other."""
+    if upload.dialect != "tus" or upload.phase not in (Phase.EMPTY, *(move.source for move in LOSSES)):
+        raise IllegalMove(f"upload {upload.id}: it is {upload.phase} by {upload.dialect} and may not begin again")
+    return replace(upload, phase=Phase.EMPTY, offset=0)
+
+
 def mermaid() -> str:
     """The table as a Mermaid state diagram, one line a move, ended by a line break."""
     lines = ["stateDiagram-v2"]
     lines += [f"    [*] --> {phase}" for phase in STARTS]
-    lines += [f"    {move.source} --> {move.target}: {move.cause}" for move in MOVES]
+    lines += [f"    {move.source} --> {move.target}: {move.cause}" for move in (*MOVES, *LOSSES)]
     lines += [f"    {phase} --> [*]" for phase in Phase if not any(move.source is phase for move in MOVES)]
     return "\n".join(lines) + "\n"

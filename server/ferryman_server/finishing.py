@@ -20,8 +20,9 @@ from ferryman_protocol.transitions import advance
 from ferryman_server.completion import completed
 from ferryman_server.digests import Verifier, new_hash
 from ferryman_server.events import Event, Events
+from ferryman_server.losing import lose
 from ferryman_server.state.base import Lease, Record, State
-from ferryman_server.storage.base import Store
+from ferryman_server.storage.base import BytesLost, Store
 from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Pace
@@ -45,7 +46,7 @@ class Finisher:
         FAILED), StoreError or StateError when it has to be tried again later: it stays FINISHING."""
         upload = record.upload
         if self._hides:
-            await in_thread(self._store.publish, upload.id, upload.offset)
+            await self._publish(record, lease)
         if record.repr_digests is not None:
             async with self._readers:
                 wrong = await in_thread(self._mismatch, record)
@@ -55,12 +56,19 @@ class Finisher:
                     await in_thread(self._store.discard, upload.id, published=True)
                 raise digest_mismatch(wrong)
         if not self._hides:
-            await in_thread(self._store.publish, upload.id, upload.offset)
+            await self._publish(record, lease)
         now = self._pace.clock()
         done = completed(record, offset=upload.offset, crc64=record.crc64, expires_at=upload.expires_at, now=now)
         await self._state.save(done, lease)
         self._events.publish(Event("complete", upload.id, now, {"length": upload.offset}))
         return done
+
+    async def _publish(self, record: Record, lease: Lease) -> None:
+        try:
+            await in_thread(self._store.publish, record.upload.id, record.upload.offset)
+        except BytesLost as loss:
+            await lose(self._state, record, lease, loss, self._pace.clock())
+            raise
 
     async def wanted(self, record: Record) -> Digests | None:
         """The digests of a complete upload that its client asked for (Want-Repr-Digest), the preferred first."""

@@ -19,7 +19,7 @@ from ferryman_server.digests import Crc64, Verifier
 from ferryman_server.margin import Margin
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Mark, Marks, Store, StoreError, Writer
-from ferryman_server.storage.ledger import KeepsNoBooks, Noted, Noting
+from ferryman_server.storage.ledger import KeepsNoBooks, Noting
 from ferryman_server.threads import Repeated
 
 
@@ -120,9 +120,9 @@ class Intake:
             self._concluded = True  # before it is closed: an observer's sync may come in between
             self.close()
 
-    def sync(self, *, whole: bool = False, last: bool = False) -> Noted:
-        """Make what is stored durable; what it returns is true from here on. Raises SyncFailed, and StoreError when
-        closed without that: what was not durable by then may have been cut off.
+    def sync(self, *, whole: bool = False, last: bool = False) -> Mark:
+        """Make what is stored durable; the mark is true from here on (its CRC only where the store keeps books). Raises
+        SyncFailed, and StoreError when closed without that: what was not durable by then may have been cut off.
 
         `whole`: nothing speaks against the body, so the byte held back is stored first; raises what the store refuses.
         `last`: that is all of the upload.
@@ -133,19 +133,15 @@ class Intake:
             self._held = b""
         mark = self.mark
         if self._concluded:
-            return Noted(mark=mark)
+            return mark
         if self._closed:
             raise StoreError("the request has ended; what it left is not made durable any more")
         noting = self.noting
-        if noting is not None:
-            if last:
-                noting.complete()
-            else:
-                noting.sync()
-            return noting.noted()
-        if self._writer is not None:
+        if noting is not None and last:
+            noting.complete()
+        elif self._writer is not None:
             self._writer.sync()
-        return Noted(mark=mark)
+        return mark
 
     def rest(self) -> None:
         """Hold no resources of the store until more is taken, if everything that was taken is durable."""

@@ -26,7 +26,8 @@ def open_s3(
     from ferryman_server.storage.s3_names import Names
 
     _, prefix = place(settings)
-    store = S3Store(client, Names(prefix, settings.s3_key), ledger, memory=settings.s3_memory)
+    names = Names(prefix, settings.s3_key)
+    store = S3Store(client, names, ledger, memory=settings.s3_memory, patience=settings.s3_patience)
     try:
         store.open(make=make)
     except BaseException:

@@ -82,6 +82,9 @@ class Settings:
     )
     s3_key: str = _setting(KEY, "{date}/{id}/{filename}", "the key of a finished upload's object; it must hold {id}")
     s3_memory: int = _setting(SIZE, "128MiB", "memory in which parts are filled, for all uploads together")
+    s3_patience: float = _setting(
+        DURATION, "75s", "how long a request's bytes wait in memory for an S3 server that is away"
+    )
     max_size: int | None = _setting(optional(SIZE), "none", "the largest upload taken")
     max_append_size: int | None = _setting(optional(SIZE), "none", "the largest body of one request (IETF protocol)")
     min_append_size: int | None = _setting(

@@ -4,7 +4,8 @@ The ordinary way of a body costs several hops between threads, however few bytes
 the whole upload is checked in memory instead, and then made durable together with others:
 
 - a small one rides in the transaction that makes its row `complete` (:mod:`ferryman_server.settling` makes the file);
-- a larger one is stored first, in one batch with those that came meanwhile (:mod:`ferryman_server.together`).
+- a larger one is stored first, in one batch with those that came meanwhile (:mod:`ferryman_server.together`);
+- in a store of objects either is one object, by one request.
 
 The promises are the same: nothing is told before it is durable, nothing of a refused body is stored. Whatever does not
 fit (a coding, a pause in the body, no room in memory) goes the ordinary way; nothing has been taken from the body then.
@@ -29,8 +30,9 @@ from ferryman_server.pouring import uninterrupted
 from ferryman_server.publishing import tell_finals
 from ferryman_server.receiving import check_digests
 from ferryman_server.refusals import Declined, problem_of
-from ferryman_server.small_ways import InAFile, InItsRow, Way
+from ferryman_server.small_ways import InAFile, InAnObject, InItsRow, Way
 from ferryman_server.state.base import Lease, Record
+from ferryman_server.storage.ledger import PutsWhole
 
 MOST: Final = 16 << 10  # bytes of an upload that counts as small
 
@@ -53,8 +55,15 @@ class Small:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._in_its_row = InItsRow(house)
-        self._in_a_file = InAFile(house)
+        self._little: Way = InItsRow(house)
+        self._more: Way = InAFile(house)
+        if isinstance(house.store, PutsWhole):
+            self._little = self._more = InAnObject(house, house.store)
+
+    @property
+    def needs_row(self) -> bool:
+        """Whether an upload has to have its row before its content can be taken."""
+        return self._little.needs_row
 
     async def body(
         self, record: Record, admission: Admission, content: Content, x: Exchange, claim: Claim | None = None
@@ -72,11 +81,11 @@ class Small:
             or (content.checksum is not None and content.checksum.digest is None)
         ):
             return None
-        way: Way = self._in_its_row
+        way = self._little
         if length > MOST:
             if content.checksum is not None or content.digests is not None or record.repr_digests is not None:
                 return None  # hashing it would hold up the event loop
-            way = self._in_a_file
+            way = self._more
         if not await way.reserve(length):
             return None
         chunks: Sequence[bytes] | None = () if length == 0 else None
@@ -129,7 +138,7 @@ class Small:
 
     async def _through(self, record: Record, whole: Whole, lease: Lease | None) -> Record:
         """Commit and tell. Whoever waits may be cancelled: what takes several steps comes to its end all the same."""
-        if whole.size <= MOST:
+        if not whole.way.in_steps:
             return await self._complete(record, whole, lease)
         return await uninterrupted(asyncio.create_task(self._complete(record, whole, lease)))
 

@@ -1,4 +1,4 @@
-"""The two ways in which a whole upload, held in memory, is made durable and complete.
+"""The ways in which a whole upload, held in memory, is made durable and complete.
 
 Both reserve room first, so that what is in memory is bounded. `commit` gives it back in the end, or hands it on.
 """
@@ -15,10 +15,15 @@ from ferryman_server.digests import crc64
 from ferryman_server.house import House
 from ferryman_server.state.base import Lease, Record
 from ferryman_server.storage.base import SyncFailed
+from ferryman_server.storage.ledger import PutsWhole
+from ferryman_server.together import MOST, ROOM
 
 
 class Way(Protocol):
     """One of them."""
+
+    in_steps: bool  # it takes several, and whoever waits for it may be cancelled between them
+    needs_row: bool  # an upload has its row before its content goes this way
 
     async def reserve(self, size: int) -> bool:
         """Reserve room for a content of so many bytes; False: there is none. To be followed by `release` or
@@ -34,6 +39,8 @@ class Way(Protocol):
 
 class InItsRow:
     """The content rides in its row's transaction; the settler makes the file later."""
+
+    in_steps = needs_row = False
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -92,6 +99,8 @@ class InItsRow:
 class InAFile:
     """The content is made a file with others, and then its row is committed."""
 
+    in_steps, needs_row = True, False
+
     def __init__(self, house: House) -> None:
         self._house = house
 
@@ -127,6 +136,46 @@ class InAFile:
             await house.state.save(done, lease)
         house.metrics.commit_seconds.observe(perf_counter() - synced)
         house.mover.move_later(upload_id, size)
+        return done
+
+
+class InAnObject:
+    """The content is published by one request to the store, and then its row is committed. The row is there before, so
+    that an object that was made without being recorded is found and freed."""
+
+    in_steps = needs_row = True
+
+    def __init__(self, house: House, store: PutsWhole) -> None:
+        self._house = house
+        self._store = store
+        self._reserved = 0  # bytes
+
+    async def reserve(self, size: int) -> bool:
+        """Never waits."""
+        if size > MOST or self._reserved + size > ROOM:
+            return False
+        self._reserved += size
+        return True
+
+    def release(self, size: int) -> None:
+        """It is not in memory any more."""
+        self._reserved -= size
+
+    async def commit(self, record: Record, chunks: Sequence[bytes], lease: Lease | None) -> Record:
+        """The object first, then the row."""
+        house, size = self._house, sum(map(len, chunks))
+        assert lease is not None
+        assert record.target is not None
+        began = perf_counter()
+        try:
+            value = await self._store.put_whole(record.upload, record.target, chunks, lease.fence)
+        finally:
+            self.release(size)
+        synced = perf_counter()
+        house.metrics.sync_seconds.observe(synced - began)
+        done = _completed(house, record, size, value)
+        await house.state.save(done, lease)
+        house.metrics.commit_seconds.observe(perf_counter() - synced)
         return done
 
 

@@ -26,9 +26,10 @@ from ferryman_server.body import Body, End
 from ferryman_server.claims import Claim
 from ferryman_server.completion import completed
 from ferryman_server.intake import Intake
+from ferryman_server.losing import lose
 from ferryman_server.metrics import Metrics
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
-from ferryman_server.storage.base import Mark, Settles, Store, StoreError, StoreFull, SyncFailed
+from ferryman_server.storage.base import BytesLost, Mark, Settles, Store, StoreError, StoreFull, SyncFailed
 from ferryman_server.storage.ledger import KeepsNoBooks, Noted
 from ferryman_server.threads import in_thread
 
@@ -78,6 +79,7 @@ class Transfer:
         self._body: Body | None = None  # while it is poured
         self._distrusted = False
         self._over = False  # the body has ended: only the settlement commits from here on
+        self._more = asyncio.Event()  # something has become durable by itself
         self._overdue = False  # the checkpoint that falls due is to make all durable
         self._keeps_books = isinstance(store, KeepsNoBooks)
         self._intake = Intake(
@@ -168,6 +170,10 @@ class Transfer:
                 with contextlib.suppress(StateError):  # the database may lie on the same full disk: nothing was told
                     await self._commit_mark(waits=not self._keeps_books)  # what still fitted is kept
             raise
+        except BytesLost as loss:
+            async with self._committing:
+                self.record = await lose(self._state, self.record, self._lease, loss, self._pace.clock())
+            raise
         except StoreError:
             if self._plain and self._keeps_books:
                 with contextlib.suppress(StateError, Fenced):
@@ -216,7 +222,11 @@ class Transfer:
         """In any thread: something has become durable by itself."""
         if self._plain:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody commits any more
-                self._loop.call_soon_threadsafe(self._fall_due)
+                self._loop.call_soon_threadsafe(self._has_more)
+
+    def _has_more(self) -> None:
+        self._more.set()
+        self._fall_due()
 
     def _fall_overdue(self) -> None:
         self._overdue = True
@@ -272,14 +282,17 @@ class Transfer:
     async def _commit(self, whole: bool, waits: bool) -> None:
         async with self._committing:
             noted = await self._made_durable(whole) if waits else self._durable()
-            record = self._moved(noted.mark, whole=whole, published=noted.published)
-            if record is not self.record:
-                with self._metrics.commit_seconds.time():
-                    await self._state.save(record, self._lease, notes=noted.notes or None)
-                self._metrics.stored_bytes.inc(record.upload.offset - self.record.upload.offset)
-                self.record = record
-                self._intake.committed(record.upload.offset)
-                await self._on_commit(record)
+            await self._save(noted, whole=whole)
+
+    async def _save(self, noted: Noted, *, whole: bool) -> None:
+        record = self._moved(noted.mark, whole=whole, published=noted.published)
+        if record is not self.record:
+            with self._metrics.commit_seconds.time():
+                await self._state.save(record, self._lease, notes=noted.notes or None)
+            self._metrics.stored_bytes.inc(record.upload.offset - self.record.upload.offset)
+            self.record = record
+            self._intake.committed(record.upload.offset)
+            await self._on_commit(record)
 
     async def _made_durable(self, whole: bool) -> Noted:
         reach = self._intake.reach if whole else self._intake.mark.offset
@@ -288,7 +301,22 @@ class Transfer:
         if reach <= self.record.upload.offset:
             return Noted(mark=Mark(self.record.upload.offset, self.record.crc64))
         with self._metrics.sync_seconds.time():
-            return await in_thread(self._intake.sync, whole=whole, last=whole and self._ends_at(reach))
+            syncing = in_thread(self._intake.sync, whole=whole, last=whole and self._ends_at(reach))
+            if not self._keeps_books:
+                return Noted(mark=await syncing)
+            await self._kept_meanwhile(syncing, reach)
+        return self._durable()
+
+    async def _kept_meanwhile(self, syncing: "asyncio.Future[Mark]", reach: int) -> None:
+        """Wait until all up to `reach` is durable, and commit what is before: a store may be away for long."""
+        syncing.add_done_callback(lambda _: self._more.set())
+        while not syncing.done():
+            await self._more.wait()
+            self._more.clear()
+            noted = self._durable()
+            if noted.mark.offset < reach and not noted.published:  # the end is told with what it means
+                await self._save(noted, whole=False)
+        await syncing
 
     def _durable(self) -> Noted:
         noting = self._intake.noting

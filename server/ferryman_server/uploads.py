@@ -72,7 +72,7 @@ class Uploads:
         """
         carries = command.content is not None or command.completes or record.upload.length == 0
         waits = x.dialect.interop is not None and "expect" in x.caller.headers  # for a 100, and for our 104 before it
-        if command.concat is Concat.FINAL or not carries or waits:
+        if command.concat is Concat.FINAL or not carries or waits or self._small.needs_row:
             return None
         content = command.content or Content(length=0)
         whole = await self._small.body(record, admission, content, x)
@@ -149,6 +149,10 @@ class Uploads:
                 raise Refused(not_found(upload_id))
             record, lease = held
             try:
+                if self._small.needs_row:
+                    whole = await self._small.body(record, admission, content, x, claim)
+                    if whole is not None:
+                        return await self._small.append(record, lease, whole, content, x)
                 return await self._receiver.receive(record, lease, claim, admission, content, x)
             except Declined as declined:
                 unreachable = not told and declined.upload is not None and declined.upload.phase is not Phase.COMPLETE

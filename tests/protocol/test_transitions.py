@@ -1,5 +1,6 @@
 """The table of transitions: every pair of phases, the rules beside it, and the diagram in the documentation."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferryman_protocol.model import Concat, Phase, Upload
-from ferryman_protocol.transitions import MOVES, STARTS, IllegalMove, advance, is_legal, mermaid
+from ferryman_protocol.transitions import LOSSES, MOVES, STARTS, IllegalMove, advance, begun_again, is_legal, mermaid
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "states.md"
 
@@ -118,3 +119,19 @@ def test_one_commit_may_make_two_moves_that_are_legal(source: Phase) -> None:
             advance(upload, Phase.COMPLETE, through=Phase.FINISHING)
     with pytest.raises(IllegalMove):
         advance(upload, Phase.COMPLETE, through=Phase.EXPIRED)
+
+
+@pytest.mark.parametrize("phase", [Phase.EMPTY, *(move.source for move in LOSSES)])
+def test_a_tus_upload_whose_bytes_are_gone_begins_again(phase: Phase) -> None:
+    """Its protocol lets an offset go back; everything else about it stays."""
+    upload = Upload(id="a" * 26, phase=phase, offset=5, length=7, metadata="filename YQ==")
+    assert begun_again(upload) == replace(upload, phase=Phase.EMPTY, offset=0)
+
+
+def test_nothing_else_begins_again() -> None:
+    """R2 forbids it to an IETF upload; a complete one was told to be so, and what is over is over."""
+    rufh = Upload(id="a" * 26, phase=Phase.RECEIVING, offset=5, dialect="rufh")
+    others = [Upload(id="a" * 26, phase=phase) for phase in (Phase.COMPLETE, Phase.EXPIRED, Phase.WAITING)]
+    for upload in (rufh, *others):
+        with pytest.raises(IllegalMove, match="may not begin again"):
+            begun_again(upload)

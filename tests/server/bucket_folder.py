@@ -15,7 +15,7 @@ from ferryman_server.digests import combine, crc64
 from ferryman_server.settings import Settings
 from ferryman_server.state.base import Record
 from ferryman_server.state.sqlite import SqliteState
-from ferryman_server.storage import s3_calls, s3_retry
+from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import Mark
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_client import S3Client
@@ -139,9 +139,3 @@ def use(monkeypatch: pytest.MonkeyPatch, bucket: Bucket) -> None:
     """Have commands find this bucket's settings in the environment."""
     for name, value in bucket.environment.items():
         monkeypatch.setenv(name, value)
-
-
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried again is given up after a moment: a test need not wait ten seconds for a server that is away."""
-    defaults = s3_retry.again.__kwdefaults__ or {}
-    monkeypatch.setattr(s3_retry.again, "__kwdefaults__", {**defaults, "patience": 0.1})

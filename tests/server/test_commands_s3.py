@@ -18,7 +18,7 @@ from tests.minio import Minio
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
-from tests.server.bucket_folder import Bucket, BucketFolder, impatient, use
+from tests.server.bucket_folder import Bucket, BucketFolder, use
 from tests.server.data_folder import id_of, record_of
 
 DATA = b"some bytes"
@@ -272,7 +272,7 @@ def test_gc_says_what_is_wrong_with_the_bucket(
 ) -> None:
     """Missing keys, wrong keys, a server that is away: each names what to look at, and none tells a key."""
     fill(place)
-    impatient(monkeypatch)
+    monkeypatch.setenv("FERRYMAN_S3_PATIENCE", "100ms")
     for name, value, told in (
         ("AWS_ACCESS_KEY_ID", "", "needs the variables AWS_ACCESS_KEY_ID"),
         ("AWS_SECRET_ACCESS_KEY", "wrong", "the keys are refused"),

@@ -77,7 +77,7 @@ def test_the_byte_held_back_waits_for_nobody() -> None:
     intake = Intake(store=store, record=Record(upload=upload), admission=admission, content=Content(length=500))
     intake.keep_near(500, lambda: None)
     intake.write(memoryview(bytes(500)))
-    assert intake.sync(whole=True).mark.offset == 500
+    assert intake.sync(whole=True).offset == 500
 
 
 @settings(max_examples=30, deadline=None)
@@ -157,11 +157,11 @@ def test_a_sync_while_an_intake_concludes_finds_all_durable(monkeypatch: pytest.
     concluding = threading.Thread(target=intake.conclude)
     concluding.start()
     assert closing.wait(5)
-    assert intake.sync().mark.offset == 500
+    assert intake.sync().offset == 500
     closed.set()
     concluding.join()
     assert intake.concluded
-    assert intake.sync().mark.offset == 500
+    assert intake.sync().offset == 500
 
 
 def test_where_no_mark_can_be_left_a_commit_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

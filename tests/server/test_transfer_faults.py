@@ -99,11 +99,11 @@ async def test_a_failure_while_an_observer_commits_keeps_the_offset_that_was_tol
     state, saving, free = weak.core.house.state, asyncio.Event(), asyncio.Event()
     save = state.save
 
-    async def slowly(*args: Any) -> None:
+    async def slowly(*args: Any, **options: Any) -> None:
         if not saving.is_set():
             saving.set()
             await free.wait()
-        await save(*args)
+        await save(*args, **options)
 
     def fail(self: MemoryWriter, piece: memoryview) -> None:
         raise SyncFailed("a mark could not be synced")

@@ -78,7 +78,7 @@ def _has_crc(probe: Probe, key: str) -> bool:
 
 def _compares(probe: Probe) -> bool:
     wrong_sum = s3_calls.crc_text(_CRC ^ 1)
-    return not _taken(probe, lambda: probe.put(probe.key("wrong-sum"), **{s3_calls.CRC: wrong_sum}))
+    return not _taken(lambda: probe.put(probe.key("wrong-sum"), **{s3_calls.CRC: wrong_sum}))
 
 
 def _complete(probe: Probe, key: str, *, replaces: str | None = None) -> None:
@@ -124,13 +124,13 @@ def _ignored(probe: Probe, key: str, *, replaces: str | None) -> str:
         "PUT": lambda: s3_calls.put(probe.client, key, CONTENT, size, _CRC, {}, replaces=replaces),
         "CompleteMultipartUpload": lambda: _complete(probe, key, replaces=replaces),
     }
-    return " and by ".join(name for name, request in ways.items() if _taken(probe, request))
+    return " and by ".join(name for name, request in ways.items() if _taken(request))
 
 
 def _may_replace(probe: Probe, key: str) -> list[Finding]:
     found = patiently(lambda: s3_calls.head(probe.client, key))
     etag = "" if found is None else found.etag
-    if _taken(probe, lambda: s3_calls.put(probe.client, key, CONTENT, len(CONTENT), _CRC, {}, replaces=etag)):
+    if _taken(lambda: s3_calls.put(probe.client, key, CONTENT, len(CONTENT), _CRC, {}, replaces=etag)):
         return [ok("the S3 server honours If-None-Match and If-Match")]
     return [
         wrong(
@@ -140,12 +140,16 @@ def _may_replace(probe: Probe, key: str) -> list[Finding]:
     ]
 
 
-def _taken(probe: Probe, request: Callable[[], None]) -> bool:
+def _taken(request: Callable[[], None]) -> bool:
     """Whether the request was done. Raises S3Error when the server is away."""
-    try:
-        patiently(request)
-    except S3Error as error:
-        if error.passing:
-            raise
-        return False
-    return True
+
+    def attempt() -> bool:
+        try:
+            request()
+        except S3Error as error:
+            if error.status is None or error.status >= 500 or error.status == 429:
+                raise
+            return False  # it was refused, by whatever name
+        return True
+
+    return patiently(attempt)

@@ -28,6 +28,10 @@ class SyncFailed(StoreError):
     """A sync failed: bytes written since the last good one may be gone. The writer must be closed, not retried."""
 
 
+class BytesLost(StoreError):
+    """Bytes that were durable are gone: somebody else deleted them. Nothing that was told of the upload holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """How far the bytes of an upload reach, and the CRC64/NVME of all of them."""
@@ -205,6 +209,7 @@ def read_all(store: Store, upload_id: str, length: int) -> bytes:
 
 
 __all__: Sequence[str] = [
+    "BytesLost",
     "Concatenates",
     "KeepsMarks",
     "KeepsSmall",

@@ -63,6 +63,16 @@ class Noting(Writer, Protocol):
 
 
 @runtime_checkable
+class PutsWhole(Protocol):
+    """Such stores in which a content that is at hand as a whole is published by one request, without a writer."""
+
+    async def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
+        """Publish the whole content of an upload whose row is there, under the lease with this fence; returns its
+        CRC64/NVME. May be repeated, also after a crash and with another content. Raises StoreError. On the event loop:
+        contents are small."""
+
+
+@runtime_checkable
 class KeepsNoBooks(Protocol):
     """Stores whose books the state keeps."""
 

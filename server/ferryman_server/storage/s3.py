@@ -20,31 +20,36 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from ferryman_protocol.model import ID_PATTERN, Phase, Upload
+from ferryman_server.digests import crc64
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
 from ferryman_server.storage.ledger import Entry, Label, Ledger
 from ferryman_server.storage.s3_books import Books, Part, Tail, crc_of, read_books
 from ferryman_server.storage.s3_client import S3Client
-from ferryman_server.storage.s3_errors import S3Error
+from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
 from ferryman_server.storage.s3_freeing import free, free_tails
 from ferryman_server.storage.s3_identity import away, read_or_make_identity
 from ferryman_server.storage.s3_labels import OWNER, label_of
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import make_once
-from ferryman_server.storage.s3_retry import again
+from ferryman_server.storage.s3_quick import QuickPuts
+from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_strays import strays
 from ferryman_server.storage.s3_tidying import leftovers
 from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.s3_yard import SENDERS, Order, Yard
+from ferryman_server.threads import in_thread
 
 READ: Final = 1 << 20  # bytes of a piece that `read` yields
 LOW: Final = 16 << 20  # bytes: two parts' worth; where less is left, those that stand still are spilt
+
+T = TypeVar("T")
 
 _ID: Final = re.compile(ID_PATTERN)
 
@@ -54,11 +59,15 @@ class S3Store:
 
     name: Final = "s3"
 
-    def __init__(self, client: S3Client, names: Names, ledger: Ledger, *, memory: int) -> None:
-        """`memory`: bytes of the budget in which parts are filled."""
+    def __init__(
+        self, client: S3Client, names: Names, ledger: Ledger, *, memory: int, patience: float = PATIENCE
+    ) -> None:
+        """`memory`: bytes of the budget in which parts are filled. `patience`: seconds that they wait for a store that
+        is away."""
         self._client = client
         self._names = names
         self._ledger = ledger
+        self._quick = QuickPuts(client)
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="ferryman-s3")
         self._traffic = Traffic()
         self._yard = Yard(
@@ -68,7 +77,9 @@ class S3Store:
             senders=self._senders,
             traffic=self._traffic,
             names=names,
+            patience=patience,
         )
+        self._patience = min(patience, PATIENCE)
         self._store_id: str | None = None
         self._others: set[str] = set()  # prefixes of other stores below ours, as far as they were found
 
@@ -78,12 +89,13 @@ class S3Store:
         """Find the bucket, and read the store's id; make it where there is none, if it may be made. Raises StoreError
         in words an operator understands."""
         try:
-            self._store_id = again(lambda: read_or_make_identity(self._client, self._names.identity, make=make))
+            self._store_id = self._again(lambda: read_or_make_identity(self._client, self._names.identity, make=make))
         except S3Error as error:
             raise away(self._client, error) from error
 
     def close(self) -> None:
         """Let what is on its way come to its end, and close the connections. Idempotent."""
+        self._quick.close()
         self._senders.shutdown(cancel_futures=True)
         self._client.close()
 
@@ -117,6 +129,23 @@ class S3Store:
         )
         return S3Writer(self._yard, order, books)
 
+    async def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
+        """Make the object of a content that is at hand as a whole; returns its CRC64/NVME."""
+        size, crc = sum(map(len, chunks)), crc64(chunks)
+        fields = s3_calls.put_fields(_headers(upload), crc)
+        if not await self._quick.put(target, chunks, size, fields):
+            await in_thread(self._put_whole, upload, target, chunks, size, crc, fence)
+        return crc
+
+    def _put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], size: int, crc: int, fence: int) -> None:
+        def make(*, replaces: str | None) -> None:
+            s3_calls.put(self._client, target, chunks, size, crc, _headers(upload), replaces=replaces)
+
+        def still_ours() -> None:
+            self._ledger.note(upload.id, {}, fence)
+
+        again(lambda: make_once(self._client, target, size, crc, make, still_ours), patience=self._yard.patience)
+
     def writer(self, upload_id: str, offset: int) -> S3Writer:
         """Open at `offset` without a lease."""
         return self.noting_writer(upload_id, offset, 0, _nobody)
@@ -138,17 +167,18 @@ class S3Store:
             raise StoreError(f"upload {upload_id} has {books.end} bytes, not {length}: some are missing")
         self._traffic.wait_for_quiet(upload_id)
         if books.upload is not None and books.parts:
-            self._complete(self._only_parts(books, books.upload, target), books.upload, target, length)
+            with telling_of_lost_parts(upload_id):
+                self._complete(self._only_parts(books, books.upload, target), books.upload, target, length)
         else:
             if books.creating:
-                again(lambda: s3_calls.abort_all(self._client, target))
+                self._again(lambda: s3_calls.abort_all(self._client, target))
             self._put(books, target, length, _headers(entry.upload))
         for tail in books.tails:
             s3_calls.delete(self._client, tail.key)
 
-    def _is_there(self, target: str, length: int, crc64: int) -> bool:
-        found = again(lambda: s3_calls.head(self._client, target))
-        return found is not None and found.size == length and found.crc64 == crc64
+    def _is_there(self, target: str, length: int, crc: int) -> bool:
+        found = self._again(lambda: s3_calls.head(self._client, target))
+        return found is not None and found.size == length and found.crc64 == crc
 
     def _complete(self, books: Books, upload: str, target: str, length: int) -> None:
         crc = crc_of(books.parts)
@@ -157,7 +187,7 @@ class S3Store:
             sent = [s3_calls.SentPart(number=part.number, etag=part.etag, crc64=part.crc64) for part in books.parts]
             s3_calls.complete(self._client, target, upload, sent, crc, replaces=replaces)
 
-        again(lambda: make_once(self._client, target, length, crc, make))
+        self._again(lambda: make_once(self._client, target, length, crc, make))
 
     def _only_parts(self, books: Books, upload: str, target: str) -> Books:
         """The books once what lies behind the last part has become one. Its number is free, or was taken for the same
@@ -170,7 +200,7 @@ class S3Store:
             body = self._bytes_of(books.tails)
             return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, crc)
 
-        last = Part(start=start, stop=stop, crc64=crc, number=books.next, etag=again(send))
+        last = Part(start=start, stop=stop, crc64=crc, number=books.next, etag=self._again(send))
         return replace(books, parts=(*books.parts, last), tails=())
 
     def _bytes_of(self, tails: Iterable[Tail]) -> Iterator[bytes]:
@@ -184,7 +214,7 @@ class S3Store:
             body = self._bytes_of(books.tails)
             s3_calls.put(self._client, target, body, length, crc, headers, replaces=replaces)
 
-        again(lambda: make_once(self._client, target, length, crc, make))
+        self._again(lambda: make_once(self._client, target, length, crc, make))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -224,13 +254,13 @@ class S3Store:
         entry = self._look_up(upload_id)
         self._traffic.wait_for_quiet(upload_id)
         if entry is None:
-            again(lambda: free_tails(self._client, self._names, upload_id))
+            self._again(lambda: free_tails(self._client, self._names, upload_id))
         else:
-            again(lambda: free(self._client, self._ledger, entry, published=published))
+            self._again(lambda: free(self._client, self._ledger, entry, published=published))
 
     def strays(self) -> Iterator[Stray]:
         """Walk everything below the prefix that is named like an upload's."""
-        return strays(self._client, self._names, self._others)
+        return strays(self._client, self._names, self._others, patience=self._patience)
 
     def leftovers(self, upload_id: str, pieces: Sequence[Stray]) -> Sequence[Stray]:
         """Those tails of an upload that it does not consist of any more."""
@@ -241,7 +271,7 @@ class S3Store:
         key = _key(stray)
         if key.startswith(tuple(self._others)):
             return None
-        return again(lambda: label_of(self._client, self._names, key))
+        return self._again(lambda: label_of(self._client, self._names, key))
 
     def contents(self, stray: Stray) -> Iterator[memoryview]:
         """All bytes of a published object."""
@@ -250,13 +280,16 @@ class S3Store:
     def remove(self, stray: Stray) -> None:
         """Delete an object or a tail, whatever the books say. May be repeated."""
         key = _key(stray)
-        again(lambda: s3_calls.delete(self._client, key))
+        self._again(lambda: s3_calls.delete(self._client, key))
 
     def free_bytes(self) -> int | None:
         """Nobody can tell."""
         return None
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _again(self, request: Callable[[], T]) -> T:
+        return again(request, patience=self._patience)
 
     def _look_up(self, upload_id: str) -> Entry | None:
         if _ID.fullmatch(upload_id) is None:

@@ -62,8 +62,12 @@ def put(
 ) -> None:
     """Store a whole object. 412 (PreconditionFailed) when there is one already, but for the one with the ETag that this
     one `replaces`."""
-    fields = {**headers, **_condition(replaces), CRC: crc_text(crc64)}
-    client.ask("PUT", key, headers=fields, body=body, size=size)
+    client.ask("PUT", key, headers=put_fields(headers, crc64, replaces), body=body, size=size)
+
+
+def put_fields(headers: Mapping[str, str], crc64: int, replaces: str | None = None) -> dict[str, str]:
+    """The fields of the request that stores a whole object."""
+    return {**headers, **_condition(replaces), CRC: crc_text(crc64)}
 
 
 def head(client: S3Client, key: str) -> Head | None:

@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_errors import refusal, unreachable
 from ferryman_server.storage.s3_signing import UNRESERVED, Keys, Signer, query_text
+from ferryman_server.storage.s3_stop import StoppableHTTP, StoppableHTTPS
 
 POOL: Final = 32  # connections kept open
 CONNECT: Final = 5.0  # seconds to connect
@@ -22,6 +23,14 @@ SILENCE: Final = 30.0  # seconds without a byte of an answer, or without one tak
 SMALL: Final = 4 << 20  # bytes: no answer of the API's own is longer (1,000 keys of 1,024 bytes, percent-encoded)
 
 Body: TypeAlias = bytes | Iterable[bytes | memoryview]  # pieces that `socket.sendall` takes
+
+
+class _HTTP(urllib3.HTTPConnectionPool):
+    ConnectionCls = StoppableHTTP
+
+
+class _HTTPS(urllib3.HTTPSConnectionPool):
+    ConnectionCls = StoppableHTTPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +50,11 @@ class S3Client:
         self.endpoint = endpoint.rstrip("/")
         self.bucket = bucket
         parts = urllib.parse.urlsplit(self.endpoint)
-        kind = urllib3.HTTPSConnectionPool if parts.scheme == "https" else urllib3.HTTPConnectionPool
+        kind = _HTTPS if parts.scheme == "https" else _HTTP
         timeout = urllib3.Timeout(connect=CONNECT, read=SILENCE)
         self._pool = kind(parts.hostname or "", parts.port, maxsize=POOL, timeout=timeout, retries=False)
+        self.secure = parts.scheme == "https"
+        self.address = (parts.hostname or "", parts.port or (443 if self.secure else 80))
         self._host = parts.netloc
         self._root = parts.path + "/" + urllib.parse.quote(bucket, safe=UNRESERVED)
         self._signer = Signer(keys, region)
@@ -55,6 +66,13 @@ class S3Client:
     def path_of(self, key: str) -> str:
         """`/bucket/key`, percent-encoded: how a copy names its source."""
         return f"/{self.bucket}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}"
+
+    def head_of(self, method: str, key: str, headers: Mapping[str, str], size: int) -> bytes:
+        """The head of a signed request with a body of so many bytes, for whoever sends it by itself."""
+        path = self._path(key)
+        fields = {**self._signer.sign(method, path, {}, headers, host=self._host), "content-length": str(size)}
+        lines = [f"{method} {path} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()]]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def ask(
         self,
@@ -83,6 +101,8 @@ class S3Client:
     def read(self, key: str, start: int, stop: int, piece: int) -> Iterator[bytes]:
         """The bytes [start, stop) of an object, in pieces of at most `piece` bytes. Raises S3Error, the first one
         before any piece; closing the iterator early closes the connection."""
+        if start >= stop:
+            return  # no range says that
         what = self._name("GET", key, {})
         response = self._send("GET", key, {}, {"range": f"bytes={start}-{stop - 1}"}, None, None)
         try:
@@ -113,7 +133,7 @@ class S3Client:
         body: Body | None,
         size: int | None,
     ) -> urllib3.BaseHTTPResponse:
-        path = f"{self._root}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}" if key else self._root
+        path = self._path(key)
         sent = self._signer.sign(method, path, query, headers, host=self._host)
         if size is not None:
             sent["content-length"] = str(size)
@@ -132,6 +152,9 @@ class S3Client:
             if isinstance(error, StoreError):  # from the body's own pieces
                 raise
             raise unreachable(self._name(method, key, query), error) from error
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}" if key else self._root
 
     def _name(self, method: str, key: str, query: Mapping[str, str]) -> str:
         """The request, as an operator reads it in a log."""

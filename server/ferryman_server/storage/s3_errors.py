@@ -5,14 +5,20 @@ S3Error ── Unreachable      no answer, or a broken one: it may have been don
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from xml.etree import ElementTree
 
-from ferryman_server.storage.base import StoreError, StoreFull
+from ferryman_server.storage.base import BytesLost, StoreError, StoreFull
 
 # "Error responses" of the S3 API, and MinIO's own: the same request may succeed a moment later.
-PASSING: Final = frozenset({"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"})
+PASSING: Final = frozenset(
+    {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavailable", "SlowDown"}
+    | {"BadDigest", "XAmzContentChecksumMismatch"}  # damaged on the way
+)
 _FULL: Final = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
+_LOST: Final = frozenset({"NoSuchUpload", "InvalidPart", "InvalidPartOrder"})
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
 _NAMESPACE: Final = re.compile(r"^\{[^}]*\}")
 
@@ -32,6 +38,11 @@ class S3Error(StoreError):
         return self.status is None or self.status >= 500 or self.status == 429 or self.code in PASSING
 
     @property
+    def parts_lost(self) -> bool:
+        """Whether the multipart upload, or a part of it that was acknowledged, is gone."""
+        return self.code in _LOST
+
+    @property
     def refused(self) -> bool:
         """Whether the keys or their rights are wrong: an operator has to mend it."""
         return self.code in _REFUSED or self.status in (401, 403)
@@ -44,6 +55,17 @@ class S3Full(S3Error, StoreFull):
     def passing(self) -> bool:
         """It is not made room for in a moment."""
         return False
+
+
+@contextmanager
+def telling_of_lost_parts(upload_id: str) -> Iterator[None]:
+    """Raise BytesLost for an S3Error that says that an upload's parts are gone."""
+    try:
+        yield
+    except S3Error as error:
+        if error.parts_lost:
+            raise BytesLost(f"the parts of upload {upload_id} were deleted by somebody else ({error})") from error
+        raise
 
 
 def unreachable(what: str, reason: BaseException) -> S3Error:

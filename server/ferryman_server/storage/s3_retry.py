@@ -3,31 +3,30 @@
 import random
 import time
 from collections.abc import Callable
-from threading import Event
 from typing import Final, TypeVar
 
 from ferryman_server.storage.s3_errors import S3Error
+from ferryman_server.storage.s3_stop import Stop
 
 T = TypeVar("T")
 
 FIRST: Final = 0.1  # seconds: the longest first pause, doubled with each attempt …
 LONGEST: Final = 5.0  # … up to this; each pause is anything up to its longest, so that many do not come back at once
-PATIENCE: Final = 10.0  # seconds, for what somebody waits for
-PATIENCE_WITH_PARTS: Final = 75.0  # seconds, for bytes that are in memory: a store may be away for a minute
+PATIENCE: Final = 10.0  # seconds, for what somebody waits for who holds no bytes
 
 
-def again(
-    request: Callable[[], T], *, patience: float = PATIENCE, stop: Event | None = None, first: float = FIRST
-) -> T:
+def again(request: Callable[[], T], *, patience: float = PATIENCE, stop: Stop | None = None, first: float = FIRST) -> T:
     """What `request` returns. A passing S3Error of it is tried again until `patience` (seconds) is over or `stop` is
-    set; raises the last one, and any other error at once."""
+    set, which also breaks a request that is under way; raises the last one, and any other error at once."""
     over, longest = time.monotonic() + patience, first
-    never = stop or Event()
+    stop = stop or Stop()
     while True:
         try:
-            return request()
+            with stop.guarding():
+                return request()
         except S3Error as error:
-            pause = random.uniform(longest / 2, longest)
-            if not error.passing or time.monotonic() + pause > over or never.wait(pause):
+            left = over - time.monotonic()
+            pause = min(random.uniform(longest / 2, longest), left)  # the last attempt is made when patience ends
+            if not error.passing or left <= 0 or stop.wait(pause):
                 raise
             longest = min(2 * longest, LONGEST)

@@ -19,8 +19,10 @@ from typing import Final, TypeVar
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Part, Stretch, Tail, crc_of
-from ferryman_server.storage.s3_retry import PATIENCE_WITH_PARTS, again
+from ferryman_server.storage.s3_errors import telling_of_lost_parts
+from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
+from ferryman_server.storage.s3_stop import Stop
 from ferryman_server.storage.s3_yard import Order, Yard
 
 T = TypeVar("T")
@@ -49,13 +51,14 @@ class Load:
 class Sender:
     """Sends the loads of one upload; used from several threads at once."""
 
-    def __init__(self, yard: Yard, order: Order, books: Books, stop: threading.Event) -> None:
+    def __init__(self, yard: Yard, order: Order, books: Books, stop: Stop) -> None:
         """`stop` ends attempts that would be repeated."""
         self._yard = yard
         self._order = order
         self._stop = stop
         self._creation = threading.Lock()
         self._creating = books.creating
+        self._begun = False
         self.multipart = books.upload
         self._reserved = self.next = books.next
 
@@ -103,12 +106,20 @@ class Sender:
         self.abort_unknown()
         self._creating = True
         with self._yard.traffic.sending(order.upload_id):
-            self._check()
-            upload = self._again(lambda: s3_calls.begin(client, order.target, order.headers))
+            upload = again(self._begin, patience=self._yard.patience)  # never broken off: it might be there
             if self._stop.is_set():
                 s3_calls.abort(client, order.target, upload)
                 self._check()
         return upload
+
+    def _begin(self) -> str:
+        """One attempt. What one before it made, and nobody was told of, is aborted first."""
+        self._check()
+        client, order = self._yard.client, self._order
+        if self._begun:
+            s3_calls.abort_all(client, order.target)
+        self._begun = True
+        return s3_calls.begin(client, order.target, order.headers)
 
     def _send_part(self, load: Load, number: int) -> Part:
         upload, crc = self.multipart, crc_of_load(load)
@@ -118,7 +129,8 @@ class Sender:
             client, key, size = self._yard.client, self._order.target, load.stop - load.start
             return s3_calls.send_part(client, key, upload, number, self.body(load), size, crc)
 
-        etag = self._again(request)
+        with telling_of_lost_parts(self._order.upload_id):
+            etag = self._again(request)
         return Part(start=load.start, stop=load.stop, crc64=crc, number=number, etag=etag)
 
     def _send_tail(self, load: Load) -> Tail:
@@ -146,7 +158,7 @@ class Sender:
             raise StoreError(f"the writer of upload {self._order.upload_id} is closed")
 
     def _again(self, request: Callable[[], T]) -> T:
-        return again(request, patience=PATIENCE_WITH_PARTS, stop=self._stop)
+        return again(request, patience=self._yard.patience, stop=self._stop)
 
 
 def crc_of_load(load: Load) -> int:

@@ -11,14 +11,15 @@ from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_retry import again
 
 
-def strays(client: S3Client, names: Names, others: set[str]) -> Iterator[Stray]:
-    """Every tail and every object whose key holds an upload's id. Raises S3Error.
+def strays(client: S3Client, names: Names, others: set[str], *, patience: float) -> Iterator[Stray]:
+    """Every tail and every object whose key holds an upload's id. A page that fails is asked for again until `patience`
+    (seconds) is over. Raises S3Error.
 
     Another store may have a prefix below ours: its prefix is added to `others`, and what comes behind is passed over.
     In the order of the keys that is all of it, unless its keys begin with file names that begin with something like
     `-`.
     """
-    for listed in _pages(client, names.root):
+    for listed in _pages(client, names.root, patience):
         other = names.other_store(listed.key)
         if other is not None:
             others.add(other)
@@ -27,10 +28,10 @@ def strays(client: S3Client, names: Names, others: set[str]) -> Iterator[Stray]:
             yield _stray(listed, upload_id, published=not names.is_tail(listed.key))
 
 
-def _pages(client: S3Client, prefix: str) -> Iterator[Listed]:
+def _pages(client: S3Client, prefix: str, patience: float) -> Iterator[Listed]:
     after: str | None = None
     while True:
-        found, after = again(partial(s3_calls.listing, client, prefix, after))
+        found, after = again(partial(s3_calls.listing, client, prefix, after), patience=patience)
         yield from found
         if after is None:
             return

@@ -35,9 +35,10 @@ from ferryman_server.storage.s3_books import (
 from ferryman_server.storage.s3_calls import delete, put
 from ferryman_server.storage.s3_memory import GivenUp
 from ferryman_server.storage.s3_publishing import make_once
-from ferryman_server.storage.s3_retry import PATIENCE_WITH_PARTS, again
+from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
 from ferryman_server.storage.s3_sending import Load, Sender, crc_of_load
+from ferryman_server.storage.s3_stop import Stop
 from ferryman_server.storage.s3_yard import Order, Yard
 
 log = structlog.get_logger("ferryman.s3")
@@ -53,7 +54,7 @@ class S3Writer:
         """Goes on where the books end."""
         self._yard = yard
         self._order = order
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._sender = Sender(yard, order, books, self._stop)
         self._changed = threading.Condition()
         self._failure: StoreError | None = None
@@ -252,7 +253,7 @@ class S3Writer:
 
         again(
             lambda: make_once(client, order.target, load.stop, crc, make, still_ours),
-            patience=PATIENCE_WITH_PARTS,
+            patience=self._yard.patience,
             stop=self._stop,
         )
         self._published = Mark(load.stop, crc)
@@ -321,9 +322,9 @@ class S3Writer:
         self._yard.memory.leave(self)
         with self._changed:
             self._closed = True
-            self._stop.set()
             taken = self._run.free()
             self._changed.notify_all()
+        self._stop.set()
         self._yard.memory.give(taken)
 
     def _check(self) -> None:

@@ -24,6 +24,7 @@ class Yard:
     senders: ThreadPoolExecutor
     traffic: Traffic
     names: Names
+    patience: float  # seconds that bytes in memory wait for a store that is away
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,9 +53,11 @@ def test_a_page_that_fails_is_asked_for_again(place: Place) -> None:
     """A walk of many pages does not begin anew for one of them."""
     put(place, f"library/x/{ONE}/b")
     with FaultProxy(place.minio.endpoint) as proxy:
-        proxy.on(Operation.LIST, do=Answer(503, "SlowDown"))
         other = Place(place.minio, place.bucket, endpoint=proxy.endpoint)
-        assert [stray.upload_id for stray in other.store().strays()] == [ONE]
+        store = other.store()
+        proxy.log.clear()
+        proxy.on(Operation.LIST, do=Answer(503, "SlowDown"))
+        assert [stray.upload_id for stray in store.strays()] == [ONE]
         assert proxy.log.counts()[Operation.LIST] == 2
         other.close()
 

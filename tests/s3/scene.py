@@ -1,0 +1,118 @@
+"""A real server on a real MinIO with the fault proxy between them, and what must be true at the end of every story."""
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from ferryman_server.storage import s3_calls
+from ferryman_server.storage.s3_client import S3Client
+from ferryman_server.storage.s3_signing import Keys
+from tests.minio import Minio
+from tests.s3.proxy import FaultProxy
+from tests.support.process import Server, eventually
+from tests.support.raw_http import RawResponse
+from tests.support.uploading import Dialect, append, content, create, id_of, offset_of
+
+MIB: Final = 1 << 20
+PART: Final = 8 * MIB
+WHOLE: Final = content(40 * MIB, seed=3)  # five parts
+PATIENCE: Final = "3s"  # that the server has with a store that fails
+
+
+class Scene:
+    """The server, the proxy, the bucket."""
+
+    def __init__(self, minio: Minio, bucket: str, data: Path, *flags: str) -> None:
+        self.minio = minio
+        self.bucket = bucket
+        self.proxy = FaultProxy(minio.endpoint)
+        self._flags = flags
+        self._data = data
+        self._pool = ThreadPoolExecutor()
+        keys = Keys(access=minio.access_key, secret=minio.secret_key)
+        self._client = S3Client(minio.endpoint, bucket, keys, "us-east-1")  # past the proxy
+
+    @contextmanager
+    def played(self) -> "Iterator[Scene]":
+        """For the length of the `with`."""
+        with self.proxy:
+            env = {
+                "FERRYMAN_S3_ENDPOINT": self.proxy.endpoint,
+                "AWS_ACCESS_KEY_ID": self.minio.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.minio.secret_key,
+            }
+            place = f"s3://{self.bucket}/library"
+            self.server = Server(self._data, "--store", place, "--s3-patience", PATIENCE, *self._flags, env=env).start()
+            try:
+                yield self
+            finally:
+                self.server.close()
+                self.proxy.disarm()
+                self._pool.shutdown()
+                self._client.close()
+
+    # what clients do
+
+    def create(self, dialect: Dialect = "tus", size: int = len(WHOLE)) -> str:
+        """An empty upload of this length; its path."""
+        return create(self.server, dialect, length=size)
+
+    def send(self, path: str, start: int, stop: int, dialect: Dialect = "tus", whole: bytes = WHOLE) -> RawResponse:
+        """A PATCH with these bytes; its answer."""
+        return append(self.server, dialect, path, start, whole[start:stop], last=stop == len(whole))
+
+    def sending(
+        self, path: str, start: int, stop: int, dialect: Dialect = "tus", whole: bytes = WHOLE
+    ) -> "Future[RawResponse]":
+        """The same in the background: whoever kills the server does not look at its result."""
+        return self._pool.submit(self.send, path, start, stop, dialect, whole)
+
+    def offset(self, path: str, dialect: Dialect = "tus") -> int:
+        """What HEAD tells."""
+        return offset_of(self.server, dialect, path)
+
+    def resume(self, path: str, dialect: Dialect = "tus", *, told: int = 0, whole: bytes = WHOLE) -> None:
+        """What every client does after a break: ask, and send the rest. `told`: what was confirmed before."""
+        offset = self.offset(path, dialect)
+        assert offset >= told, f"{told} bytes were confirmed, {offset} are left"
+        if offset < len(whole) or dialect == "rufh":
+            answer = self.send(path, offset, len(whole), dialect, whole)
+            assert answer.status in (201, 204), answer
+
+    # what must be true
+
+    def check(self, path: str, whole: bytes = WHOLE, *, tails_may_be_left: bool = False) -> None:
+        """The upload is complete: its object is right, and nothing else of it is left, or what the reaper finds."""
+        targets = [key for key in self.keys() if id_of(path) in key and "/tails/" not in key]
+        assert len(targets) == 1, self.keys()
+        head = s3_calls.head(self._client, targets[0])
+        assert head is not None
+        assert head.size == len(whole)
+        found = b"".join(s3_calls.get(self._client, targets[0], 0, len(whole)))
+        assert hashlib.sha256(found).digest() == hashlib.sha256(whole).digest(), "the object differs"
+        eventually(lambda: self.left_of(path, targets[0], tails=not tails_may_be_left) == [])
+
+    def left_of(self, path: str, target: str, *, tails: bool = True) -> list[str]:
+        """What an upload has beside its object."""
+        keys = [key for key in self.keys() if id_of(path) in key and key != target] if tails else []
+        return keys + s3_calls.open_uploads(self._client, target)
+
+    def keys(self) -> list[str]:
+        """Every key in the bucket, but for the store's own id."""
+        return [item.key for item in s3_calls.walk(self._client, "") if not item.key.endswith("store.toml")]
+
+    def open_uploads(self, path: str) -> list[str]:
+        """The multipart uploads that are open for an upload without a name."""
+        return s3_calls.open_uploads(self._client, self.target(path))
+
+    def abort(self, key: str, upload: str) -> None:
+        """Abort a multipart upload, behind the server's back."""
+        s3_calls.abort(self._client, key, upload)
+
+    def target(self, path: str) -> str:
+        """The key that the object of an upload without a name gets, if it was made today."""
+        return f"library/{datetime.now(UTC):%Y-%m-%d}/{id_of(path)}/upload"
