@@ -1,10 +1,11 @@
 """The requests of the S3 API that the store makes, one function each, and what their answers say."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
@@ -43,6 +44,9 @@ class Listed:
     key: str
     size: int  # bytes
     modified_at: float  # seconds since the epoch
+
+
+_Page: TypeAlias = tuple[list[Listed], str | None]
 
 
 def crc_text(crc64: int) -> str:
@@ -188,7 +192,7 @@ def abort_all(client: S3Client, key: str) -> None:
         abort(client, key, upload)
 
 
-def listing(client: S3Client, prefix: str, after: str | None = None) -> tuple[list[Listed], str | None]:
+def listing(client: S3Client, prefix: str, after: str | None = None) -> _Page:
     """Up to 1,000 objects whose keys begin so, in the order of the keys, and what to ask for the ones `after` them."""
     # percent-encoded: XML cannot hold every character that a key may have
     query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
@@ -199,11 +203,14 @@ def listing(client: S3Client, prefix: str, after: str | None = None) -> tuple[li
     return found, _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
 
 
-def walk(client: S3Client, prefix: str) -> Iterator[Listed]:
-    """Every object whose key begins so, in the order of the keys."""
+def walk(
+    client: S3Client, prefix: str, ask: Callable[[Callable[[], _Page]], _Page] = lambda request: request()
+) -> Iterator[Listed]:
+    """Every object whose key begins so, in the order of the keys. `ask` makes the request for a page, more than once
+    perhaps."""
     after: str | None = None
     while True:
-        found, after = listing(client, prefix, after)
+        found, after = ask(partial(listing, client, prefix, after))
         yield from found
         if after is None:
             return

@@ -19,22 +19,13 @@ def strays(client: S3Client, names: Names, others: set[str], *, patience: float)
     In the order of the keys that is all of it, unless its keys begin with file names that begin with something like
     `-`.
     """
-    for listed in _pages(client, names.root, patience):
+    for listed in s3_calls.walk(client, names.root, partial(again, patience=patience)):
         other = names.other_store(listed.key)
         if other is not None:
             others.add(other)
         upload_id = None if listed.key.startswith(tuple(others)) else names.id_in(listed.key)
         if upload_id is not None:
             yield _stray(listed, upload_id, published=not names.is_tail(listed.key))
-
-
-def _pages(client: S3Client, prefix: str, patience: float) -> Iterator[Listed]:
-    after: str | None = None
-    while True:
-        found, after = again(partial(s3_calls.listing, client, prefix, after), patience=patience)
-        yield from found
-        if after is None:
-            return
 
 
 def _stray(listed: Listed, upload_id: str, *, published: bool) -> Stray:
