@@ -4,7 +4,6 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -14,24 +13,14 @@ from ferryman_server.backends import open_backends, opened
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import read_all
 from ferryman_server.storage.identity import DataLock, identity_text
-from tests.minio import Minio
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
-from tests.server.bucket_folder import Bucket, BucketFolder, use
+from tests.server.bucket_folder import Bucket, BucketFolder
 from tests.server.data_folder import id_of, record_of
 
 DATA = b"some bytes"
 AGES_AGO = 1000.0  # seconds since the epoch
-
-
-@pytest.fixture
-def place(minio: Minio, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """An empty bucket and a folder beside it, which the commands find."""
-    monkeypatch.chdir(tmp_path)
-    made = Bucket(minio, bucket, tmp_path / "data", minio.endpoint)
-    use(monkeypatch, made)
-    return made
 
 
 def inside(place: Bucket, work: Callable[[BucketFolder], Awaitable[None]]) -> None:

@@ -2,19 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from ferryman_protocol.model import Phase
 from ferryman_server.reaper import SPARED, Report, reap
 from ferryman_server.storage.base import read_all
-from tests.minio import Minio
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
-from tests.server.bucket_folder import Bucket, BucketFolder, use
+from tests.server.bucket_folder import Bucket, BucketFolder
 from tests.server.data_folder import id_of, record_of
 from tests.support.process import eventually
 
@@ -24,24 +23,15 @@ TAILS = ".ferryman/tails/"
 
 
 @pytest.fixture
-def proxy(minio: Minio) -> Iterator[FaultProxy]:
-    """What the store asks is counted, and spoilt where a test says so."""
-    with FaultProxy(minio.endpoint) as made:
-        yield made
+def behind(place: Bucket, proxy: FaultProxy) -> Bucket:
+    """An empty bucket, behind the proxy."""
+    return replace(place, endpoint=proxy.endpoint)
 
 
 @pytest.fixture
-def place(minio: Minio, bucket: str, tmp_path: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """An empty bucket behind the proxy."""
-    made = Bucket(minio, bucket, tmp_path / "data", proxy.endpoint)
-    use(monkeypatch, made)
-    return made
-
-
-@pytest.fixture
-async def folder(place: Bucket) -> AsyncIterator[BucketFolder]:
+async def folder(behind: Bucket) -> AsyncIterator[BucketFolder]:
     """The same, open."""
-    async with place.folder() as opened:
+    async with behind.folder() as opened:
         yield opened
 
 
