@@ -36,7 +36,7 @@ from ferryman_server.settings import Settings
 from ferryman_server.settling import Settler
 from ferryman_server.site import page_routes
 from ferryman_server.storage.base import Concatenates, Store
-from ferryman_server.storage.ledger import KeepsNoBooks
+from ferryman_server.storage.ledger import CopiesWhole, KeepsNoBooks
 from ferryman_server.together import Together
 from ferryman_server.transfer import Pace
 from ferryman_server.uploads import Uploads
@@ -85,7 +85,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
 
 def _limits(settings: Settings, store: Store) -> Limits:
     extensions = Limits().extensions
-    if not isinstance(store, Concatenates):
+    if not isinstance(store, Concatenates | CopiesWhole):
         extensions = tuple(name for name in extensions if not name.startswith("concatenation"))
     return Limits(
         max_size=settings.max_size,

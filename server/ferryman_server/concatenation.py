@@ -22,7 +22,8 @@ from ferryman_server.digests import combine
 from ferryman_server.events import Event, Events
 from ferryman_server.finishing import Finisher
 from ferryman_server.state.base import Fenced, Lease, Record, State, StateError
-from ferryman_server.storage.base import Concatenates, Store, StoreError
+from ferryman_server.storage.base import BytesLost, Concatenates, Store, StoreError
+from ferryman_server.storage.ledger import Copied, CopiesWhole
 from ferryman_server.tasks import cancel
 from ferryman_server.threads import in_thread
 from ferryman_server.transfer import Pace
@@ -162,27 +163,41 @@ class Assembler:
         if isinstance(parts, str):
             await self._fail(record, lease, parts)
             return True
-        copied = await self._copy(record, lease, parts, claim)
+        try:
+            copied = await self._copy(record, lease, parts, claim)
+        except BytesLost:
+            await self._fail(record, lease, "what was assembled of it was deleted in the store; make it anew")
+            return True
         if copied is None:
             return False
         await self._finisher.finish(copied, lease)
         return True
 
     async def _copy(self, record: Record, lease: Lease, parts: Sequence[Record], claim: Claim) -> Record | None:
-        assert isinstance(self._store, Concatenates)  # `concatenation` is announced for such stores only
         start = 0
         for part in parts:
             if claim.superseded:
                 return None
             size = part.upload.offset
             if start >= record.upload.offset and size:
-                await in_thread(self._store.concatenate, record.upload.id, start, part.upload.id, size)
+                copied = await in_thread(self._append, record, part, start, lease)
                 crc = combine(record.crc64, part.crc64, size)
                 upload = advance(record.upload, Phase.FINISHING, offset=start + size)
                 record = replace(record, upload=upload, crc64=crc, updated_at=self._pace.clock())
-                await self._state.save(record, lease)
+                await self._state.save(record, lease, notes=copied.notes)
+                if isinstance(self._store, CopiesWhole) and copied.rubbish:
+                    await in_thread(self._store.drop, copied.rubbish)
             start += size
         return record
+
+    def _append(self, record: Record, part: Record, start: int, lease: Lease) -> Copied:
+        """In a worker thread: put a part behind what is there."""
+        final_id, part_id, size = record.upload.id, part.upload.id, part.upload.offset
+        if isinstance(self._store, CopiesWhole):
+            return self._store.append_copy(final_id, start, part_id, size, lease.fence)
+        assert isinstance(self._store, Concatenates)  # `concatenation` is announced for such stores only
+        self._store.concatenate(final_id, start, part_id, size)
+        return Copied(notes={}, rubbish=())
 
     async def _parts(self, record: Record) -> list[Record] | str:
         """The partials in order; or, when one of them never becomes complete, the reason to fail with."""

@@ -36,6 +36,7 @@ from ferryman_protocol.problems import Problem
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Store, StoreError
+from ferryman_server.storage.ledger import Links
 from ferryman_server.threads import in_thread
 
 log = structlog.get_logger("ferryman.downloads")
@@ -232,7 +233,8 @@ def _validators(record: Record) -> dict[str, str]:
 
 
 def respond(plan: Plan, store: Store, record: Record) -> Response:
-    """The response to a plan; an ASGI application that reads the bytes from the store while it sends them."""
+    """The response to a plan; an ASGI application that reads the bytes from the store while it sends them, or sends the
+    client there."""
     if plan.problem is not None:
         return _refusal(plan, record, plan.problem)
     if plan.status == 304:
@@ -242,6 +244,9 @@ def respond(plan: Plan, store: Store, record: Record) -> Response:
         headers["Content-Range"] = f"bytes {plan.start}-{plan.stop - 1}/{record.upload.offset}"
     if not plan.send_bytes or plan.start == plan.stop:
         return Response(status_code=plan.status, headers=headers)
+    link = store.link(record.target) if isinstance(store, Links) and record.target is not None else None
+    if link is not None:
+        return Response(status_code=307, headers=_validators(record) | {"Location": link})
     return Download(plan, store, record.upload.id, headers)
 
 

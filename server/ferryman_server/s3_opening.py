@@ -23,11 +23,21 @@ def open_s3(
     understands."""
     client = s3_client(settings, environ)
     from ferryman_server.storage.s3 import S3Store
+    from ferryman_server.storage.s3_links import Links
     from ferryman_server.storage.s3_names import Names
 
-    _, prefix = place(settings)
-    names = Names(prefix, settings.s3_key)
-    store = S3Store(client, names, ledger, memory=settings.s3_memory, patience=settings.s3_patience)
+    bucket, prefix = place(settings)
+    links = None
+    if settings.s3_downloads == "redirect":
+        links = Links(settings.s3_public_endpoint or client.endpoint, bucket, read_keys(environ), region(environ))
+    store = S3Store(
+        client,
+        Names(prefix, settings.s3_key),
+        ledger,
+        memory=settings.s3_memory,
+        patience=settings.s3_patience,
+        links=links,
+    )
     try:
         store.open(make=make)
     except BaseException:

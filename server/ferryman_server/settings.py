@@ -32,6 +32,7 @@ from ferryman_server.settings_values import (
 T = TypeVar("T")
 
 PREFIX: Final = "FERRYMAN_"
+LEAST_S3_MEMORY: Final = 64 << 20  # bytes
 _KEY: Final = "setting"  # where a field's metadata keep its description
 
 
@@ -84,6 +85,14 @@ class Settings:
     s3_memory: int = _setting(SIZE, "128MiB", "memory in which parts are filled, for all uploads together")
     s3_patience: float = _setting(
         DURATION, "75s", "how long a request's bytes wait in memory for an S3 server that is away"
+    )
+    s3_downloads: Literal["proxy", "redirect"] = _setting(
+        words("proxy", "redirect"),
+        "proxy",
+        "proxy: through this server; redirect: from the S3 server, by a signed link",
+    )
+    s3_public_endpoint: str | None = _setting(
+        optional(ENDPOINT), "none", "the S3 server as clients reach it, for such links; none: the same as s3_endpoint"
     )
     max_size: int | None = _setting(optional(SIZE), "none", "the largest upload taken")
     max_append_size: int | None = _setting(optional(SIZE), "none", "the largest body of one request (IETF protocol)")
@@ -172,6 +181,11 @@ def contradictions(settings: Settings) -> list[str]:
         found.append(
             f"{source}: {settings.workers} workers need PostgreSQL. With SQLite there is one server process: two that "
             "write one database wait for each other for seconds, and one already uses every core. Set workers to 1."
+        )
+    if settings.store.startswith("s3://") and settings.s3_memory < LEAST_S3_MEMORY:
+        found.append(
+            f"s3_memory ({settings.s3_memory} bytes) is less than {LEAST_S3_MEMORY} bytes (64MiB): two large parts "
+            "would not fit. Raise it."
         )
     least, most = settings.min_append_size, settings.max_append_size
     if least is not None and most is not None and least > most:

@@ -24,6 +24,14 @@ class Entry:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copied:
+    """What has to be committed with the offset behind a source that was appended, and what is rubbish then."""
+
+    notes: Notes
+    rubbish: Sequence[str]
+
+
 class Ledger(Protocol):
     """Every method blocks and is called from worker threads. Raises StoreError when the books cannot be had."""
 
@@ -70,6 +78,26 @@ class PutsWhole(Protocol):
         """Publish the whole content of an upload whose row is there, under the lease with this fence; returns its
         CRC64/NVME. May be repeated, also after a crash and with another content. Raises StoreError. On the event loop:
         contents are small."""
+
+
+@runtime_checkable
+class CopiesWhole(Protocol):
+    """Such stores that can build a final upload from published partial ones; `concatenation` is announced for these."""
+
+    def append_copy(self, upload_id: str, offset: int, source_id: str, length: int, fence: int) -> Copied:
+        """Append the published `source_id` (`length` bytes) to the unpublished `upload_id`, whose books end at
+        `offset`, durably, under the lease with this fence. May be repeated until its notes are committed."""
+
+    def drop(self, rubbish: Sequence[str]) -> None:
+        """Delete what a commit has made rubbish. Never raises: what is left is found by a walk."""
+
+
+@runtime_checkable
+class Links(Protocol):
+    """Such stores that may have clients fetch bytes from themselves."""
+
+    def link(self, target: str) -> str | None:
+        """A URL that holds for a while, of the object under this key; None: it is to be read through us. No I/O."""
 
 
 @runtime_checkable

@@ -19,24 +19,27 @@ uploads are rubbish, and its finished ones are taken in again by `ferryman gc --
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from ferryman_protocol.model import ID_PATTERN, Phase, Upload
+from ferryman_protocol.model import ID_PATTERN, Concat, Phase, Upload
 from ferryman_server.digests import crc64
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
-from ferryman_server.storage.ledger import Entry, Label, Ledger
-from ferryman_server.storage.s3_books import Books, Part, Tail, crc_of, read_books
+from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger
+from ferryman_server.storage.s3_books import CREATING, Books, Part, Tail, changes, crc_of, read_books
 from ferryman_server.storage.s3_client import S3Client
+from ferryman_server.storage.s3_concatenation import Concatenation, Source
 from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
 from ferryman_server.storage.s3_freeing import free, free_tails
 from ferryman_server.storage.s3_identity import away, read_or_make_identity
 from ferryman_server.storage.s3_labels import OWNER, label_of
+from ferryman_server.storage.s3_links import Links
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
-from ferryman_server.storage.s3_publishing import make_once
+from ferryman_server.storage.s3_publishing import is_it, make_once
 from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_strays import strays
@@ -60,10 +63,17 @@ class S3Store:
     name: Final = "s3"
 
     def __init__(
-        self, client: S3Client, names: Names, ledger: Ledger, *, memory: int, patience: float = PATIENCE
+        self,
+        client: S3Client,
+        names: Names,
+        ledger: Ledger,
+        *,
+        memory: int,
+        patience: float = PATIENCE,
+        links: Links | None = None,
     ) -> None:
         """`memory`: bytes of the budget in which parts are filled. `patience`: seconds that they wait for a store that
-        is away."""
+        is away. `links`: where downloads are to come from the bucket itself."""
         self._client = client
         self._names = names
         self._ledger = ledger
@@ -80,6 +90,7 @@ class S3Store:
             patience=patience,
         )
         self._patience = min(patience, PATIENCE)
+        self._links = links
         self._store_id: str | None = None
         self._others: set[str] = set()  # prefixes of other stores below ours, as far as they were found
 
@@ -161,14 +172,17 @@ class S3Store:
         """Make the object of what the books say; may be repeated. Raises StoreError."""
         entry = self._known(upload_id)
         target, books = _target(entry), self._books(entry)
-        if (books.tails or books.end < length) and self._is_there(target, length, entry.crc64):
+        checked = entry.upload.concat is not Concat.FINAL or books.upload is None  # see s3_concatenation
+        crc = entry.crc64 if checked else None
+        if (books.tails or books.end < length) and self._is_there(target, length, crc):
             return  # and nothing else of it, perhaps
         if books.end < length:
             raise StoreError(f"upload {upload_id} has {books.end} bytes, not {length}: some are missing")
         self._traffic.wait_for_quiet(upload_id)
         if books.upload is not None and books.parts:
             with telling_of_lost_parts(upload_id):
-                self._complete(self._only_parts(books, books.upload, target), books.upload, target, length)
+                whole = self._only_parts(books, books.upload, target, checked=checked)
+                self._complete(whole, books.upload, target, length, checked=checked)
         else:
             if books.creating:
                 self._again(lambda: s3_calls.abort_all(self._client, target))
@@ -176,12 +190,49 @@ class S3Store:
         for tail in books.tails:
             s3_calls.delete(self._client, tail.key)
 
-    def _is_there(self, target: str, length: int, crc: int) -> bool:
-        found = self._again(lambda: s3_calls.head(self._client, target))
-        return found is not None and found.size == length and found.crc64 == crc
+    # -- concatenation ------------------------------------------------------------------------------------------------
 
-    def _complete(self, books: Books, upload: str, target: str, length: int) -> None:
-        crc = crc_of(books.parts)
+    def append_copy(self, upload_id: str, offset: int, source_id: str, length: int, fence: int) -> Copied:
+        """Append the published source to the final upload; see :mod:`s3_concatenation`."""
+        entry, part = self._known(upload_id), self._known(source_id)
+        books = self._books(entry)
+        if books.end != offset:
+            raise StoreError(f"upload {upload_id} has {books.end} bytes, but {offset} were acknowledged")
+        if part.upload.phase is not Phase.COMPLETE or part.upload.offset != length:
+            raise StoreError(f"upload {source_id} has not the {length} bytes that were published")
+
+        def begin() -> str:
+            self._ledger.note(upload_id, {CREATING: "1"}, fence)
+            self._traffic.wait_for_quiet(upload_id)
+            if books.creating:
+                self._again(lambda: s3_calls.abort_all(self._client, _target(entry)))
+            return s3_calls.begin(self._client, _target(entry), _headers(entry.upload), checksums=False)
+
+        final = Concatenation(
+            self._client,
+            _target(entry),
+            books,
+            begin=begin,
+            new_tail=lambda start: self._names.new_tail(upload_id, start),
+            again=self._again,
+        )
+        with telling_of_lost_parts(upload_id):
+            final.append(Source(key=_target(part), size=length, crc64=part.crc64))
+        rubbish = [tail.key for tail in books.tails if tail not in final.books.tails]
+        return Copied(notes=changes(books, final.books), rubbish=rubbish)
+
+    def drop(self, rubbish: Sequence[str]) -> None:
+        """Delete objects that no books name any more."""
+        for key in rubbish:
+            with suppress(StoreError):
+                s3_calls.delete(self._client, key)
+
+    def _is_there(self, target: str, length: int, crc: int | None) -> bool:
+        found = self._again(lambda: s3_calls.head(self._client, target))
+        return found is not None and is_it(found, length, crc)
+
+    def _complete(self, books: Books, upload: str, target: str, length: int, *, checked: bool) -> None:
+        crc = crc_of(books.parts) if checked else None
 
         def make(*, replaces: str | None) -> None:
             sent = [s3_calls.SentPart(number=part.number, etag=part.etag, crc64=part.crc64) for part in books.parts]
@@ -189,7 +240,7 @@ class S3Store:
 
         self._again(lambda: make_once(self._client, target, length, crc, make))
 
-    def _only_parts(self, books: Books, upload: str, target: str) -> Books:
+    def _only_parts(self, books: Books, upload: str, target: str, *, checked: bool) -> Books:
         """The books once what lies behind the last part has become one. Its number is free, or was taken for the same
         bytes by an attempt before this one."""
         if not books.tails:
@@ -198,7 +249,8 @@ class S3Store:
 
         def send() -> str:
             body = self._bytes_of(books.tails)
-            return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, crc)
+            given = crc if checked else None
+            return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, given)
 
         last = Part(start=start, stop=stop, crc64=crc, number=books.next, etag=self._again(send))
         return replace(books, parts=(*books.parts, last), tails=())
@@ -224,6 +276,10 @@ class S3Store:
         entry = self._known(upload_id)
         tails = () if published else self._books(entry).tails
         return self._pieces(entry, tails, start, stop)
+
+    def link(self, target: str) -> str | None:
+        """A link to the object, if downloads are to come from the bucket itself."""
+        return None if self._links is None else self._links.to(target)
 
     def _pieces(self, entry: Entry, tails: tuple[Tail, ...], start: int, stop: int) -> Iterator[memoryview]:
         if start >= stop:

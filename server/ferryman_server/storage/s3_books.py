@@ -132,6 +132,14 @@ def read_books(notes: Mapping[str, str]) -> Books:
     )
 
 
+def changes(before: Books, after: Books) -> dict[str, str | None]:
+    """The notes that make the one into the other."""
+    notes: dict[str, str | None] = dict(part_note(part) for part in after.parts[len(before.parts) :])
+    notes |= {tail_note(tail)[0]: None for tail in before.tails if tail not in after.tails}
+    notes |= dict(tail_note(tail) for tail in after.tails if tail not in before.tails)
+    return notes | {UPLOAD: after.upload, CREATING: "1" if after.creating else None, NEXT: str(after.next)}
+
+
 # -- how large a part is ----------------------------------------------------------------------------------------------
 
 

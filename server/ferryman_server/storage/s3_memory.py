@@ -82,9 +82,9 @@ class Memory:
             self._waiting += 1
             try:
                 while self.free < size:
+                    self._relieve(size)
                     if given_up():
                         raise GivenUp
-                    self._relieve(size)
                     self._changed.wait(LOOK)
             finally:
                 self._waiting -= 1

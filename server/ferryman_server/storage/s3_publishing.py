@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ferryman_server.storage import s3_calls
+from ferryman_server.storage.s3_calls import Head
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_errors import S3Error
 
@@ -21,18 +22,27 @@ class Make(Protocol):
         """Make it; in the place of the object with this ETag, if one is given. Raises S3Error."""
 
 
+def is_it(found: Head, size: int, crc64: int | None) -> bool:
+    """Whether this object is the one that is to be made."""
+    return found.size == size and (crc64 is None or found.crc64 == crc64)
+
+
 def make_once(
-    client: S3Client, key: str, size: int, crc64: int, make: Make, still_ours: Callable[[], None] = lambda: None
+    client: S3Client, key: str, size: int, crc64: int | None, make: Make, still_ours: Callable[[], None] = lambda: None
 ) -> None:
     """Make the object under `key`, or find that it is there. `still_ours` raises when the right to write the upload has
-    been passed on: it is asked before anything is replaced. Raises S3Error."""
+    been passed on: it is asked before anything is replaced. Raises S3Error.
+
+    `crc64`: None where the server keeps none (a concatenation): then its parts are objects that stand still, and the
+    size tells an object that was made of all of them.
+    """
     try:
         make(replaces=None)
     except S3Error as error:
         if error.status not in (404, 412):  # 404: no such multipart upload (any more)
             raise
         found = s3_calls.head(client, key)
-        if found is not None and found.size == size and found.crc64 == crc64:
+        if found is not None and is_it(found, size, crc64):
             return
         if found is None or error.status != 412:
             raise

@@ -1,9 +1,5 @@
 """Sending what was filled: parts of a multipart upload, and tails.
 
-Part numbers. A number belongs to one range of bytes: the same bytes may be sent again under it, others never. So before
-a part is sent its number is reserved in the state (some at once), and a process that finds reserved numbers takes none
-of them: a part of a killed process that still arrives cannot take the place of one that counts.
-
 The multipart upload is created with the first part, and noted before that: an S3 server may not list one whose id was
 lost with its process, but under its exact key it is found (MinIO), and aborted.
 
@@ -14,20 +10,19 @@ could not find it.
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Part, Stretch, Tail, crc_of
 from ferryman_server.storage.s3_errors import telling_of_lost_parts
+from ferryman_server.storage.s3_numbers import Numbers
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
 from ferryman_server.storage.s3_stop import Stop
 from ferryman_server.storage.s3_yard import Order, Yard
 
 T = TypeVar("T")
-
-AHEAD: Final = 8  # numbers reserved at once: more than are ever on their way
 
 
 @dataclass(eq=False, slots=True)
@@ -60,21 +55,7 @@ class Sender:
         self._creating = books.creating
         self._begun = False
         self.multipart = books.upload
-        self._reserved = self.next = books.next
-
-    def keep_reserved(self) -> int:
-        """The number from which on others may take them, while parts are on their way."""
-        return max(self._reserved, self.next)
-
-    def give_back(self) -> int:
-        """The same when none are: what was reserved and not taken is free again."""
-        self._reserved = self.next
-        return self.next
-
-    def take_number(self) -> int:
-        """The number for the next part. Called by one thread at a time."""
-        self.next += 1
-        return self.next - 1
+        self.numbers = Numbers(books.next)
 
     def send(self, load: Load) -> Part | Tail:
         """Make a load durable and return what it has become. Raises StoreError."""
@@ -87,23 +68,24 @@ class Sender:
     def reserve(self, number: int) -> None:
         """See that this number is reserved, and that the multipart upload is there. Raises StoreError."""
         with self._creation:
-            if self.multipart is not None and number < self._reserved:
-                return
-            notes = {NEXT: str(number + AHEAD)} | ({} if self.multipart is not None else {CREATING: "1"})
-            self._yard.ledger.note(self._order.upload_id, notes, self._order.fence)
-            self._reserved = number + AHEAD
+            self.numbers.reserve(number, self._note, self._stop.is_set)
             if self.multipart is None:
                 self.multipart = self._create()
 
-    def abort_unknown(self) -> None:
-        """An earlier process may have created a multipart upload, and died before its id was known to anybody."""
-        if self._creating and self.multipart is None:
+    def _note(self, free: int) -> None:
+        notes = {NEXT: str(free)} | ({} if self.multipart is not None else {CREATING: "1"})
+        self._yard.ledger.note(self._order.upload_id, notes, self._order.fence)
+
+    def abort_all(self) -> None:
+        """Abort what multipart uploads there may be: the object is made without, or an earlier process has created one
+        and died before its id was known to anybody."""
+        if self._creating or self.multipart is not None:
             self._yard.traffic.wait_for_quiet(self._order.upload_id)
             self._again(lambda: s3_calls.abort_all(self._yard.client, self._order.target))
 
     def _create(self) -> str:
         client, order = self._yard.client, self._order
-        self.abort_unknown()
+        self.abort_all()
         self._creating = True
         with self._yard.traffic.sending(order.upload_id):
             upload = again(self._begin, patience=self._yard.patience)  # never broken off: it might be there

@@ -22,6 +22,7 @@ from ferryman_server.storage.ledger import Noted
 from ferryman_server.storage.s3_books import (
     CREATING,
     LARGEST_OBJECT,
+    LEAST_PART,
     NEXT,
     UPLOAD,
     Books,
@@ -44,7 +45,8 @@ from ferryman_server.storage.s3_yard import Order, Yard
 log = structlog.get_logger("ferryman.s3")
 
 WINDOW: Final = 3  # parts of one upload on their way: more do not make MinIO faster, and each is memory
-MOST_TAILS: Final = 8  # in one part: then they become one
+MOST_TAILS: Final = 8  # in one part, beside those of a whole run: then they become one
+LONGEST_RUN: Final = 32 << 20  # bytes of one part in memory: longer parts (of uploads above 281 GiB) gather as tails
 
 
 class S3Writer:
@@ -60,6 +62,7 @@ class S3Writer:
         self._failure: StoreError | None = None
         self._closed = False
         self._published: Mark | None = None
+        self._prepared_to_send = False
         self._busy = False  # bytes are being put into the run
         self._durable = list(books.parts)  # without a gap
         self._durable_crc = crc_of(books.parts)
@@ -97,8 +100,8 @@ class S3Writer:
                 run, space = self._prepared()
                 if space is not None:
                     self._busy = True
-                    return space[: self._part_stop - run.stop]
-                wanted = run.wanted(self._part_stop - run.start)
+                    return space[: self._run_stop - run.stop]
+                wanted = run.wanted(self._run_stop - run.start)
                 if not wanted:
                     run.grow()
                     continue
@@ -113,7 +116,14 @@ class S3Writer:
                 self._check()
                 continue
             self._send_part()
+        if self._run.size >= LONGEST_RUN:
+            self._send_tail()
         return self._run, self._run.space()
+
+    @property
+    def _run_stop(self) -> int:
+        """Where the run ends at the latest."""
+        return min(self._part_stop, self._run.start + LONGEST_RUN)
 
     def _take(self, run: Run, wanted: int) -> None:
         memory = self._yard.memory
@@ -134,6 +144,9 @@ class S3Writer:
             self._run.advance(count)
             self._busy = False
             self.last_moved = time.monotonic()
+            if not self._prepared_to_send and 2 * (self._run.stop - self._part_start) > LEAST_PART:
+                self._prepared_to_send = True
+                self._yard.senders.submit(self._prepare_to_send)
             length, full = self._order.length, self._run.stop == self._part_stop
             if full and length is not None and self._part_stop < length and self._may_send():
                 self._send_part()  # else it may be the last one, or all there is
@@ -141,13 +154,20 @@ class S3Writer:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
+    def _prepare_to_send(self) -> None:
+        """While the first part fills: its number, and the multipart upload. If that fails, the part says so."""
+        length = self._order.length
+        if self._durable or (length is not None and length > self._part_stop):  # else it may be all there is
+            with suppress(StoreError):
+                self._sender.reserve(self._sender.numbers.next)
+
     def _may_send(self) -> bool:
         return sum(load.result is None for load in self._flight) < WINDOW
 
     def _send_part(self) -> None:
         """What has filled goes off as a part, whatever its size."""
         stop = self._run.stop
-        load = Load(self._part_start, stop, self._run, tuple(self._tails), number=self._sender.take_number())
+        load = Load(self._part_start, stop, self._run, tuple(self._tails), number=self._sender.numbers.take())
         self._flight.append(load)
         self._part_start, self._tails, self._run = stop, [], Run(stop)
         self._part_stop = self._plan(stop)
@@ -155,7 +175,8 @@ class S3Writer:
 
     def _send_tail(self, *, spilt: bool = False) -> Load:
         """What is in memory goes off as a tail; where there are many, all of them become one."""
-        merged = tuple(self._tails) if len(self._tails) >= MOST_TAILS else ()
+        most = MOST_TAILS + (self._part_stop - self._part_start) // LONGEST_RUN
+        merged = tuple(self._tails) if len(self._tails) >= most else ()
         start = merged[0].start if merged else self._run.start
         load = Load(start, self._run.stop, self._run, merged, spilt=spilt)
         self._tails = [load] if merged else [*self._tails, load]
@@ -166,7 +187,7 @@ class S3Writer:
     def _plan(self, start: int) -> int:
         """Where the part that begins at `start` ends, if it comes to that."""
         try:
-            size = part_size(start, self._sender.next, length=self._order.length)
+            size = part_size(start, self._sender.numbers.next, length=self._order.length)
         except ValueError as error:
             raise StoreError(f"upload {self._order.upload_id} cannot go on: {error}") from error
         end = self._order.length if self._order.length is not None else LARGEST_OBJECT
@@ -239,7 +260,7 @@ class S3Writer:
 
     def _put_alone(self) -> None:
         """One PUT: all of it is in memory, or in a few tails and in memory."""
-        self._sender.abort_unknown()
+        self._sender.abort_all()
         run, order, client = self._run, self._order, self._yard.client
         load = Load(0, run.stop, run, tuple(self._tails))
         crc = crc_of_load(load)
@@ -280,8 +301,9 @@ class S3Writer:
         notes |= {tail_note(tail)[0]: None for tail in before if tail not in tails}
         notes |= dict(tail_note(tail) for tail in tails if tail not in before)
         if self._unnoted:
-            numbers = sender.keep_reserved() if self._flight else sender.give_back()
-            notes |= {UPLOAD: sender.multipart, CREATING: None, NEXT: str(numbers)}
+            notes |= {UPLOAD: sender.multipart, CREATING: None}
+            free = sender.numbers.to_commit(needed=bool(self._flight))
+            notes |= {} if free is None else {NEXT: str(free)}
         return notes
 
     def committed(self) -> None:
@@ -292,6 +314,7 @@ class S3Writer:
             before = self._tails_noted
             replaced = [tail for tail in before if tail not in tails]
             self._tails_noted = tails
+        self._sender.numbers.committed()
         for tail in replaced if self._published is None else before:
             self._yard.senders.submit(self._drop, tail)
 

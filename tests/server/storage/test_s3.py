@@ -13,7 +13,7 @@ from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Writer
 from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.storage.s3 import S3Store
-from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, read_books
+from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, part_size, read_books
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.testing_rig import BAD_IDS, ONE, OTHER
 from tests.minio import Minio
@@ -128,6 +128,24 @@ def test_many_tails_become_one(place: Place) -> None:
     assert len(place.keys()) == 1
 
 
+def test_parts_that_are_larger_than_memory_likes_gather_as_tails(place: Place) -> None:
+    """An upload of a tebibyte has parts of more than a hundred megabytes: no more than 32 MiB of one are in memory, and
+    nothing has to be sent again because a part was not full."""
+    store = place.store()
+    place.create(ONE, length=1 << 40)
+    writer = opened(place, store, ONE)
+    whole = CONTENT * 4
+    for start in range(0, len(whole), MIB):
+        writer.write(memoryview(whole)[start : start + MIB])
+        assert writer._run.taken <= 32 * MIB
+    assert checkpoint(place, writer, ONE).mark.offset == len(whole)
+    books = read_books(place.shelf.entries[ONE].notes)
+    assert [part.size for part in books.parts] == [part_size(0, 1, length=1 << 40)]
+    assert books.end == len(whole)
+    finished(place, store, writer, ONE)
+    assert place.content(ONE) == whole
+
+
 def test_a_killed_process_loses_only_what_was_not_committed(place: Place) -> None:
     """The next process goes on at the row's offset; parts of the killed one that were never committed do not count, and
     their numbers are not taken again."""
@@ -138,7 +156,7 @@ def test_a_killed_process_loses_only_what_was_not_committed(place: Place) -> Non
     checkpoint(place, writer, ONE)
     write(writer, bytes(20 * MIB))  # other bytes: they are sent, and nobody commits them
     writer.sync()
-    used = writer._sender.next
+    used = writer._sender.numbers.next
     second = place.store()
     assert second.tail(ONE, 0) == 10 * MIB
     writer = opened(place, second, ONE)
@@ -323,10 +341,10 @@ def test_an_older_lease_writes_nothing(place: Place) -> None:
     place.create(ONE, length=len(CONTENT))
     older, newer = place.store(), place.store()
     stale = opened(place, older, ONE, fence=1)
-    write(stale, bytes(7 * MIB))
+    write(stale, bytes(3 * MIB))
     place.shelf.fences[ONE] = 2
     with pytest.raises(StoreError, match="passed on"):  # by the write or by the sync, whichever comes first
-        _write_and_sync(stale, bytes(9 * MIB))
+        _write_and_sync(stale, bytes(13 * MIB))
     stale.close()
     writer = opened(place, newer, ONE, fence=2)
     write(writer, CONTENT)
