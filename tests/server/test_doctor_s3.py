@@ -20,7 +20,7 @@ from tests.server.doctor_s3_rig import bad, documented, fill, look, told, user
 def test_a_bucket_that_is_as_it_should_be(place: Bucket) -> None:
     """A line for each thing; the only one to think about is how MinIO sweeps, which it does unless it is told."""
     seen = look(place)
-    assert [finding.level for finding in seen.findings] == [Level.OK] * 8 + [Level.NOTE]
+    assert [finding.level for finding in seen.findings] == [Level.OK] * 9 + [Level.NOTE]
     assert (seen.usable, seen.store_id) == (True, None)
     lines = told(seen.findings).splitlines()
     assert lines[0] == f"ok     {place.endpoint} answers (MinIO)"

@@ -74,8 +74,8 @@ def promises(place: Bucket, *unknown: str) -> list[Finding]:
 
 
 def test_a_new_server_keeps_its_promises(place: Bucket) -> None:
-    """Checksums and conditions."""
-    assert [finding.level for finding in promises(place, "x-nothing")] == [Level.OK, Level.OK]
+    """Checksums, conditions and copies."""
+    assert [finding.level for finding in promises(place, "x-nothing")] == [Level.OK] * 3
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_new_server_keeps_its_promises(place: Bucket) -> None:
 )
 def test_a_server_that_ignores_conditions(place: Bucket, field: str, level: Level, lost: str) -> None:
     """What is lost is named, and so are the ways of making an object."""
-    _, finding = promises(place, field)
+    _, finding, _ = promises(place, field)
     assert (finding.level, lost in finding.text) == (level, True)
     assert "made by PUT and by CompleteMultipartUpload" in finding.text
 
 
 def test_a_server_that_knows_no_checksums(place: Bucket) -> None:
     """It neither keeps nor compares them."""
-    kept, compared, conditions = promises(place, "x-amz-checksum", "x-amz-sdk-checksum")
+    kept, compared, conditions, _ = promises(place, "x-amz-checksum", "x-amz-sdk-checksum")
     assert (kept.level, compared.level, conditions.level) == (Level.WRONG, Level.WRONG, Level.OK)
     assert "is never finished" in kept.text
     assert "damaged on the way" in compared.text
@@ -110,6 +110,14 @@ def test_a_server_that_refuses_checksums(place: Bucket, proxy: FaultProxy) -> No
     )
     findings = promises(replace(place, endpoint=proxy.endpoint))
     assert "does not take CRC64/NVME checksums, and uploads fail: PUT" in findings[0].text
+
+
+@pytest.mark.parametrize("status", [400, 501])
+def test_a_server_that_does_not_copy(place: Bucket, proxy: FaultProxy, status: int) -> None:
+    """Only final uploads are made so: everything else works."""
+    proxy.on(Operation.UPLOAD_PART_COPY, do=Answer(status, "NotImplemented"), times=None)
+    finding = promises(replace(place, endpoint=proxy.endpoint))[-1]
+    assert (finding.level, "tus concatenation" in finding.remedy) == (Level.NOTE, True)
 
 
 def test_slow_buckets_are_noted() -> None:

@@ -1,7 +1,7 @@
-"""Does the S3 server keep and compare the CRC64/NVME of whole objects, and does it honour conditions?
+"""Does the S3 server keep and compare the CRC64/NVME of whole objects, does it honour conditions, and does it copy?
 
-The store counts on both when an answer was lost or a process killed: the checksum tells that an object is the upload's,
-the conditions keep a late request from taking its place.
+The store counts on the first two when an answer was lost or a process killed: the checksum tells that an object is the
+upload's, the conditions keep a late request from taking its place. Copies make final uploads out of partial ones.
 """
 
 from collections.abc import Callable
@@ -18,9 +18,9 @@ _NEWER: Final = "use a newer S3 server: MinIO can do it since {}, or a fork of i
 
 
 def check_promises(probe: Probe) -> list[Finding]:
-    """Both promises."""
+    """All promises."""
     findings = []
-    for check in (_checksums, _conditions):
+    for check in (_checksums, _conditions, _copies):
         try:
             findings += check(probe)
         except S3Error as error:
@@ -153,3 +153,24 @@ def _taken(request: Callable[[], None]) -> bool:
         return True
 
     return patiently(attempt)
+
+
+# -- copies ------------------------------------------------------------------------------------------------------------
+
+
+def _copies(probe: Probe) -> list[Finding]:
+    client, source, key = probe.client, probe.key("source"), probe.key("copy")
+    patiently(lambda: probe.put(source))
+    upload = patiently(lambda: probe.begin(key, checksums=False))
+    try:
+        patiently(lambda: s3_calls.copy_part(client, key, upload, 1, source, 0, len(CONTENT)))
+    except S3Error as error:
+        if error.passing and error.status != 501:
+            raise
+        return [
+            note(
+                f"the S3 server does not copy from object to object: {error}",
+                "without that, final uploads of partial ones (tus concatenation) fail; nothing else needs it",
+            )
+        ]
+    return [ok("the S3 server copies from object to object")]
