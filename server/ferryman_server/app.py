@@ -7,10 +7,8 @@ The lifespan opens state and store, recovers what the last end left, and only th
 """
 
 import contextlib
-import tempfile
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -20,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ferryman_protocol.model import Limits
 from ferryman_server.api import Api, problem_handlers
 from ferryman_server.auth import Guard, allow_everyone
+from ferryman_server.backends import Backends, open_backends
 from ferryman_server.claims import Claims
 from ferryman_server.concatenation import Assembler
 from ferryman_server.cors import Cors
@@ -28,22 +27,16 @@ from ferryman_server.files_endpoint import FilesEndpoint
 from ferryman_server.finishing import Finisher
 from ferryman_server.hosts import KnownHosts, known_hosts
 from ferryman_server.house import House
-from ferryman_server.lifecycle import Backends, running
+from ferryman_server.lifecycle import running
 from ferryman_server.metrics import Metrics
 from ferryman_server.moving import Mover
 from ferryman_server.observe import Observe
 from ferryman_server.progress_log import ProgressLog
-from ferryman_server.s3_opening import open_s3
 from ferryman_server.settings import Settings
 from ferryman_server.settling import Settler
 from ferryman_server.site import page_routes
-from ferryman_server.state.sqlite import SqliteState
-from ferryman_server.state_ledger import StateLedger
 from ferryman_server.storage.base import Concatenates, Store
-from ferryman_server.storage.identity import DataLock, prepare_folder
 from ferryman_server.storage.ledger import CopiesWhole, KeepsNoBooks
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.together import Together
 from ferryman_server.transfer import Pace
 from ferryman_server.uploads import Uploads
@@ -51,37 +44,6 @@ from ferryman_server.uploads import Uploads
 log = structlog.get_logger("ferryman.app")
 
 TAIL_AFTER: Final = 30.0  # seconds after which bytes that do not fill a part become durable all the same
-
-
-def open_backends(settings: Settings) -> Backends:
-    """SQLite beside local files, or for a bucket; or, to try things out, files in memory and a database that goes with
-    them. Raises StoreError in words an operator understands."""
-    if settings.store == "memory":
-        return _in_memory()
-    if settings.store != "local":
-        return _in_bucket(settings)
-    store = LocalStore(settings.data, durability=settings.durability)
-    store.open()
-    state = SqliteState(settings.data / "state.db", store_id=store.store_id, durable=settings.durability == "disk")
-    lock = DataLock(settings.data)
-    return Backends(state=state, store=store, lock=lock, previous_boot=lambda: state.previous_boot_id)
-
-
-def _in_bucket(settings: Settings) -> Backends:
-    prepare_folder(settings.data)
-    ledger = StateLedger()
-    store = open_s3(settings, ledger)
-    state = SqliteState(settings.data / "state.db", store_id=store.store_id, durable=settings.durability == "disk")
-    lock = DataLock(settings.data)
-    return Backends(state=state, store=store, lock=lock, attach=lambda: ledger.attach(state))
-
-
-def _in_memory() -> Backends:
-    store = MemoryStore()
-    store.open()
-    folder = tempfile.TemporaryDirectory(prefix="ferryman-")
-    state = SqliteState(Path(folder.name) / "state.db", store_id=store.store_id)
-    return Backends(state=state, store=store, close=folder.cleanup)
 
 
 def build_house(settings: Settings, backends: Backends, *, guard: Guard, events: Events, metrics: Metrics) -> House:

@@ -6,21 +6,19 @@ what they still write in worker threads must be over before another process may 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Final
 
 import structlog
 
 from ferryman_protocol.model import Phase
+from ferryman_server.backends import Backends
 from ferryman_server.house import House
 from ferryman_server.reaper import run_reaper
 from ferryman_server.recovery import is_final, recover
 from ferryman_server.settings import Settings
-from ferryman_server.state.base import Record, State
+from ferryman_server.state.base import Record
 from ferryman_server.state.boot import kernel_boot_id
-from ferryman_server.storage.base import Store
-from ferryman_server.storage.identity import DataLock
 from ferryman_server.tasks import cancel
 from ferryman_server.uploads import Uploads
 
@@ -28,18 +26,6 @@ log = structlog.get_logger("ferryman.lifecycle")
 
 _LOOK_AGAIN: Final = 30.0  # seconds between looks at what a failure left in FINISHING or WAITING
 _LAST_WRITES: Final = 10.0  # seconds that requests cut short have to let go of their uploads
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Backends:
-    """The two things that can be exchanged: where rows live and where bytes live."""
-
-    state: State
-    store: Store
-    lock: DataLock | None = None
-    previous_boot: Callable[[], str | None] = lambda: None  # the kernel's boot id when the state was last open
-    attach: Callable[[], None] = lambda: None  # called on the event loop, before the state is opened
-    close: Callable[[], None] = lambda: None
 
 
 @contextlib.asynccontextmanager

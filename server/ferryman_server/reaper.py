@@ -7,7 +7,8 @@ partial one that no final upload is being assembled from.
 
 Data without a row are freed when they are unpublished and older than the TTL. **A published file without a row is never
 deleted here**: it is reported, and a person decides (`ferryman gc --adopt` or `--delete-published`). Data of a complete
-upload that were not moved to where published data lie (the server was stopped in between) are moved.
+upload that were not moved to where published data lie (the server was stopped in between) are moved. Pieces that an
+upload does not consist of any more are freed after an hour, in a store that can tell (:class:`Tidies`).
 
 An upload somebody is at work on is left alone. Whoever comes while it is being reaped is safe too: the newer lease
 fences the reaper's write, or reads `expired`.
@@ -30,9 +31,11 @@ from ferryman_server.moving import settle_quietly
 from ferryman_server.settings import Settings
 from ferryman_server.state.base import Fenced, Record, State, StateFull
 from ferryman_server.storage.base import Settles, Store, StoreError, Stray
+from ferryman_server.storage.ledger import Tidies
 from ferryman_server.threads import in_thread
 
 BATCH: Final = 500  # rows or files looked at in one go
+SPARED: Final = 3600.0  # seconds for which a piece is left alone that seems to be no use
 DAY: Final = 86_400.0  # seconds: the whole store is walked at start-up and then once a day, or once a TTL if shorter
 _OVER: Final = (Phase.EXPIRED, Phase.TERMINATED)
 
@@ -45,6 +48,7 @@ class Report:
 
     expired: int = 0  # uploads whose time was over
     orphans: int = 0  # unpublished data without a row
+    leftovers: int = 0  # pieces that an upload does not consist of any more
     forgotten: int = 0  # rows removed after their grace
     freed: int = 0  # bytes
     busy: int = 0  # due, but somebody is at work on them
@@ -55,7 +59,8 @@ class Report:
     @property
     def quiet(self) -> bool:
         """Whether there was nothing to do."""
-        return not (self.expired or self.orphans or self.forgotten or self.failed or self.unclaimed)
+        done = self.expired or self.orphans or self.leftovers or self.forgotten
+        return not (done or self.failed or self.unclaimed)
 
 
 async def reap(
@@ -118,6 +123,7 @@ def _log(report: Report) -> None:
             "cleared away",
             expired=report.expired,
             orphans=report.orphans,
+            leftovers=report.leftovers,
             forgotten=report.forgotten,
             freed=human_size(report.freed),
             failed=report.failed,
@@ -142,6 +148,7 @@ class _Run:
         self._state = state
         self._store = store
         self._settles = store if isinstance(store, Settles) else None
+        self._tidies = store if isinstance(store, Tidies) else None
         self._now = now
         self._ttl = ttl
         self._dry = dry_run
@@ -172,8 +179,12 @@ class _Run:
             known = await self._state.existing([stray.upload_id for stray in batch])
             unknown = [stray for stray in batch if stray.upload_id not in known and not self._busy(stray.upload_id)]
             await in_thread(self._free_strays, unknown)
+            ours = [stray for stray in batch if stray.upload_id in known]
+            if self._tidies is not None:
+                idle = [stray for stray in ours if not self._busy(stray.upload_id)]
+                await in_thread(self._tidy, self._tidies, idle)
             if self._settles is not None and not self._dry:
-                await self._settle(self._settles, [stray for stray in batch if stray.upload_id in known])
+                await self._settle(self._settles, ours)
 
     async def _settle(self, store: Settles, strays: Sequence[Stray]) -> None:
         """Move what is complete to where it belongs. A transfer under way does so by itself."""
@@ -293,6 +304,22 @@ class _Run:
             self.report.freed += size
             what = human_size(size)
             self._say(f"{upload_id}: {what} freed", f"{upload_id}: {what} would be freed")
+
+    def _tidy(self, store: Tidies, strays: Sequence[Stray]) -> None:
+        old = [stray for stray in strays if not stray.published and stray.modified_at + SPARED <= self._now]
+        for upload_id, pieces in itertools.groupby(old, lambda stray: stray.upload_id):
+            try:
+                for piece in store.leftovers(upload_id, list(pieces)):
+                    self._remove(store, piece)
+            except StoreError as failure:
+                self._fail(upload_id, failure)
+
+    def _remove(self, store: Tidies, piece: Stray) -> None:
+        if not self._dry:
+            store.remove(piece)
+        self.report.leftovers += 1
+        self.report.lines.append(f"{piece.upload_id}: a piece that it does not consist of any more")
+        self._freed(piece.upload_id, piece.size)
 
     def _fail(self, upload_id: str, failure: StoreError) -> None:
         self.report.failed += 1

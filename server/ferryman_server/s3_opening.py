@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Final
 from ferryman_server.settings import Settings
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.ledger import Ledger
+from ferryman_server.storage.s3_signing import Keys
 
 if TYPE_CHECKING:  # its packages belong to an extra of their own
     from ferryman_server.storage.s3 import S3Store
     from ferryman_server.storage.s3_client import S3Client
-    from ferryman_server.storage.s3_signing import Keys
 
 DEFAULT_REGION: Final = "us-east-1"
 
 
-def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.environ) -> "S3Store":
-    """The store, opened. Raises StoreError in words an operator understands."""
+def open_s3(
+    settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.environ, *, make: bool = True
+) -> "S3Store":
+    """The store, opened; with `make=False` only where it has been opened before. Raises StoreError in words an operator
+    understands."""
     client = s3_client(settings, environ)
     from ferryman_server.storage.s3 import S3Store
     from ferryman_server.storage.s3_links import Links
@@ -26,7 +29,7 @@ def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.
     bucket, prefix = place(settings)
     links = None
     if settings.s3_downloads == "redirect":
-        links = Links(settings.s3_public_endpoint or client.endpoint, bucket, _keys(environ), _region(environ))
+        links = Links(settings.s3_public_endpoint or client.endpoint, bucket, read_keys(environ), region(environ))
     store = S3Store(
         client,
         Names(prefix, settings.s3_key),
@@ -36,7 +39,7 @@ def open_s3(settings: Settings, ledger: Ledger, environ: Mapping[str, str] = os.
         links=links,
     )
     try:
-        store.open()
+        store.open(make=make)
     except BaseException:
         store.close()
         raise
@@ -49,18 +52,20 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
         from ferryman_server.storage.s3_client import S3Client
     except ImportError as error:
         raise StoreError(f"{settings.store} needs: pip install ferryman[server,s3] ({error})") from error
-    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
+    missing = missing_keys(environ)
     if missing:
         raise StoreError(f"{settings.store} needs the variables {' and '.join(missing)}: the keys to the bucket")
-    region = _region(environ)
-    endpoint = settings.s3_endpoint or f"https://s3.{region}.amazonaws.com"
     bucket, _ = place(settings)
-    return S3Client(endpoint, bucket, _keys(environ), region)
+    return S3Client(endpoint(settings, environ), bucket, read_keys(environ), region(environ))
 
 
-def _keys(environ: Mapping[str, str]) -> "Keys":
-    from ferryman_server.storage.s3_signing import Keys
+def missing_keys(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The variables that are needed and not set."""
+    return [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environ.get(name)]
 
+
+def read_keys(environ: Mapping[str, str] = os.environ) -> Keys:
+    """The keys, which must be there."""
     return Keys(
         access=environ["AWS_ACCESS_KEY_ID"],
         secret=environ["AWS_SECRET_ACCESS_KEY"],
@@ -68,8 +73,14 @@ def _keys(environ: Mapping[str, str]) -> "Keys":
     )
 
 
-def _region(environ: Mapping[str, str]) -> str:
+def region(environ: Mapping[str, str] = os.environ) -> str:
+    """The region that requests are signed for."""
     return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+
+
+def endpoint(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
+    """The server's URL."""
+    return settings.s3_endpoint or f"https://s3.{region(environ)}.amazonaws.com"
 
 
 def place(settings: Settings) -> tuple[str, str]:

@@ -129,6 +129,11 @@ class Settings:
 
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # name → where it was set
 
+    @property
+    def in_bucket(self) -> bool:
+        """Whether bytes live in an S3 bucket."""
+        return self.store.startswith("s3://")
+
 
 def options() -> list[Option]:
     """Every setting, in the order of the class."""

@@ -12,7 +12,8 @@ from ferryman_protocol._version import __version__
 from ferryman_protocol.model import Phase
 from ferryman_protocol.problems import CATALOGUE, type_uri
 from ferryman_server.api import Api
-from ferryman_server.app import create_app, open_backends
+from ferryman_server.app import create_app
+from ferryman_server.backends import open_backends
 from ferryman_server.metrics import Metrics
 from ferryman_server.settings import Settings
 from ferryman_server.site import page_routes

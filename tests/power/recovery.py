@@ -15,9 +15,9 @@ import uvloop
 from uvicorn.server import ServerState
 
 from ferryman_server.app import create_app
+from ferryman_server.backends import Backends
 from ferryman_server.checkup.findings import Level
-from ferryman_server.checkup.records import verified
-from ferryman_server.lifecycle import Backends
+from ferryman_server.checkup.reading_back import verified
 from ferryman_server.settings import Settings
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.local import LocalStore

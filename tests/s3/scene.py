@@ -49,7 +49,7 @@ class Scene:
             place = f"s3://{self.bucket}/library"
             self.server = Server(self._data, "--store", place, "--s3-patience", PATIENCE, *self._flags, env=env).start()
             try:
-                self._await_walk()
+                self._await_walk(new=True)
                 yield self
             finally:
                 self.server.close()
@@ -67,9 +67,9 @@ class Scene:
             self._await_walk()
         self.proxy.clear()
 
-    def _await_walk(self) -> None:
-        """A start looks around in the bucket, once."""
-        eventually(lambda: any(seen.told for seen in self.proxy.log.of(Operation.LIST)))
+    def _await_walk(self, *, new: bool = False) -> None:
+        """A start looks around in the bucket; on a new one it asks first whether there is one."""
+        eventually(lambda: sum(seen.told is not None for seen in self.proxy.log.of(Operation.LIST)) > new)
 
     def clear(self) -> None:
         """As a test ends: the disk is not for keeping what was stored."""

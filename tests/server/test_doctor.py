@@ -21,7 +21,8 @@ from ferryman_server.checkup.machine import (
     requirements,
 )
 from ferryman_server.checkup.network import check_address, listeners, owner_of
-from ferryman_server.checkup.records import check_records, verified
+from ferryman_server.checkup.reading_back import verified
+from ferryman_server.checkup.records import check_records
 from ferryman_server.settings import Settings
 from ferryman_server.storage.identity import DataLock
 from tests.server.data_folder import data_folder, id_of, record_of

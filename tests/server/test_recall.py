@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ferryman_protocol.model import Phase
-from ferryman_server.checkup.records import verified
+from ferryman_server.checkup.reading_back import verified
 from ferryman_server.state.base import State
 from ferryman_server.storage.local import LocalStore
 from tests.server.data_folder import data_folder, id_of, record_of

@@ -11,7 +11,8 @@ import pytest
 import structlog
 
 from ferryman_server import settling
-from ferryman_server.lifecycle import Backends, running
+from ferryman_server.backends import Backends
+from ferryman_server.lifecycle import running
 from ferryman_server.settings import Settings
 from ferryman_server.state.base import StateError
 from ferryman_server.storage.base import Store, StoreError, read_all

@@ -19,10 +19,10 @@ from ferryman_protocol.rufh import Rufh
 from ferryman_protocol.tus1 import Tus1
 from ferryman_server.app import build_house
 from ferryman_server.auth import Caller, allow_everyone
+from ferryman_server.backends import Backends
 from ferryman_server.body import Body
 from ferryman_server.events import Event, Events
 from ferryman_server.house import Exchange, House
-from ferryman_server.lifecycle import Backends
 from ferryman_server.metrics import Metrics
 from ferryman_server.receive_body import ReceiveBody
 from ferryman_server.recovery import Recovered, recover

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferryman_server.app import create_app
-from ferryman_server.lifecycle import Backends
+from ferryman_server.backends import Backends
 from ferryman_server.settings import Settings
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.local import LocalStore

@@ -114,7 +114,7 @@ def _room(present: Path, settings: Settings) -> Finding:
         return wrong(f"the file system has room for {inodes} more files only", "remove files, or choose another disk")
     if free == 0:
         return wrong("the disk is full: every upload is refused", remedy)
-    if settings.max_size is not None and free < settings.max_size:
+    if settings.max_size is not None and free < settings.max_size and not settings.in_bucket:
         return note(f"{text}, less than the largest upload allowed ({human_size(settings.max_size)})", remedy)
     return note(text, remedy) if free < LITTLE_ROOM else ok(text)
 

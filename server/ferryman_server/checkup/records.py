@@ -1,55 +1,92 @@
-"""Database and files: do they belong together, do the times make sense, and is every complete upload what it was."""
+"""The database: does it belong to what the store holds, and do the times in it make sense."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ferryman_protocol.model import Phase
+from ferryman_server.backends import found_backends, opened
 from ferryman_server.checkup.findings import Finding, note, ok, wrong
+from ferryman_server.checkup.reading_back import verified
 from ferryman_server.commands.looking import newest, reading
-from ferryman_server.humane import human_size, printable
 from ferryman_server.settings import Settings
 from ferryman_server.state.base import Record, State, StateError
 from ferryman_server.state.sqlite import StoreMismatch
-from ferryman_server.storage.base import Store, StoreError
+from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.identity import read_store_id
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.threads import in_thread
+
+if TYPE_CHECKING:  # its packages belong to an extra of their own
+    from ferryman_server.checkup.bucket import BucketSeen
 
 AHEAD: Final = 60.0  # seconds a row may lie in the future before the clock is doubted
-SHOWN: Final = 20  # damaged uploads told one by one
 
 
-async def check_records(settings: Settings, now: float, *, verify: bool) -> list[Finding]:
-    """Everything about the database and the files; `verify` reads every complete upload back."""
-    database, own_id = settings.data / "state.db", settings.data / "store.toml"
+async def check_records(
+    settings: Settings, now: float, *, verify: bool, bucket: "BucketSeen | None" = None
+) -> list[Finding]:
+    """Everything about the database and what its rows tell of; `verify` reads every complete upload back. `bucket`:
+    what was seen of it; None: nothing could be."""
+    database = settings.data / "state.db"
     try:
-        has_id = settings.store != "local" or read_store_id(settings.data) is not None
+        has_id = _has_id(settings, bucket)
     except StoreError as error:
         return [wrong(str(error), "without it the server does not start")]
     if not database.exists() and not has_id:
         return [ok("no server has run on this folder yet")]
-    if not has_id:
-        return [wrong(f"{own_id} is missing", "bring it back from a backup; without it the server does not start")]
+    if has_id is False:
+        return [wrong(*_missing_id(settings))]
     if not database.exists():
-        return [note(f"{database} is missing: the files have no rows", "restore it, or see ferryman gc --dry-run")]
+        what = "objects" if settings.in_bucket else "files"
+        return [note(f"{database} is missing: the {what} have no rows", "restore it, or see ferryman gc --dry-run")]
     try:
-        async with reading(settings) as state:
-            return await _with_state(settings, state, now, verify=verify)
+        if has_id is None:
+            return await _alone(settings, now, verify=verify)
+        return await _together(settings, now, verify=verify)
     except StoreMismatch as error:
         return [wrong(str(error), f"restore {database} and the files from the same backup")]
     except StateError as error:
         return [wrong(str(error), "the server does not start with it")]
 
 
-async def _with_state(settings: Settings, state: State, now: float, *, verify: bool) -> list[Finding]:
+def _has_id(settings: Settings, bucket: "BucketSeen | None") -> bool | None:
+    """Whether the store has been used before; None: that cannot be seen."""
+    if settings.in_bucket:
+        return bucket.store_id is not None if bucket is not None and bucket.usable else None
+    return settings.store != "local" or read_store_id(settings.data) is not None
+
+
+def _missing_id(settings: Settings) -> tuple[str, str]:
+    """What is missing, and what to do."""
+    if settings.in_bucket:
+        own = f"{settings.store.rstrip('/')}/.ferryman/store.toml"
+        otherwise = "correct the setting store if it is wrong"
+    else:
+        own = str(settings.data / "store.toml")
+        otherwise = "name the bucket with --store if the uploads are in one"
+    return f"{own} is missing", f"{otherwise}; else bring it back from a backup, the server does not start without it"
+
+
+async def _alone(settings: Settings, now: float, *, verify: bool) -> list[Finding]:
+    async with reading(settings) as state:
+        findings = await _rows(state, now, "can be read")
+    if verify:
+        findings.append(wrong("no upload can be read back, since the bucket cannot be used", "mend that first"))
+    return findings
+
+
+async def _together(settings: Settings, now: float, *, verify: bool) -> list[Finding]:
+    if settings.store == "memory":
+        return await _alone(settings, now, verify=False)
+    where = "bucket" if settings.in_bucket else "folder"
+    async with opened(found_backends(settings, readonly=True)) as backends:
+        findings = await _rows(backends.state, now, f"can be read and belongs to this {where}")
+        return [*findings, *(await verified(backends.state, backends.store) if verify else ())]
+
+
+async def _rows(state: State, now: float, what: str) -> list[Finding]:
     counts = await state.counts()
-    findings = [ok(f"the database can be read and belongs to this folder: {sum(counts.values())} uploads")]
+    findings = [ok(f"the database {what}: {sum(counts.values())} uploads")]
     findings += [_ahead(record, now) async for record in newest(state, 1) if record.created_at > now + AHEAD]
     if counts.get(Phase.FAILED):
         findings.append(note(f"{counts[Phase.FAILED]} uploads have failed", "ferryman ls --json tells the reasons"))
-    if verify and settings.store == "local":
-        findings += await verified(state, LocalStore(settings.data))
     return findings
 
 
@@ -59,73 +96,3 @@ def _ahead(record: Record, now: float) -> Finding:
         f"the newest upload was made {hours:.1f} hours in the future: the clock was, or is, wrong",
         "set the clock; uploads made meanwhile expire later than they should",
     )
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What the verification has seen."""
-
-    uploads: int = 0
-    size: int = 0  # bytes
-    damaged: list[str] = field(default_factory=list)
-
-
-async def verified(state: State, store: Store) -> list[Finding]:
-    """Read every complete upload back and hold its length and CRC64/NVME against its row."""
-    tally, suspects = _Tally(), []
-    sizes = await _sizes(state, store)
-    async for record in _complete(state):
-        if await in_thread(_damage, store, record, sizes.get(record.upload.id)) is not None:
-            suspects.append(record)
-        tally.uploads += 1
-        tally.size += record.upload.offset
-    sizes = await _sizes(state, store) if suspects else sizes  # a server beside us may have been about to write them
-    for record in suspects:
-        damage = await in_thread(_damage, store, record, sizes.get(record.upload.id))
-        if damage is not None and await _still_complete(state, record):
-            name = f" ({printable(record.upload.filename)})" if record.upload.filename else ""
-            tally.damaged.append(f"upload {record.upload.id}{name}: {damage}")
-    findings = [
-        wrong(text, "restore its file from a backup, or delete the upload and have it sent again")
-        for text in tally.damaged[:SHOWN]
-    ]
-    if len(tally.damaged) > SHOWN:
-        findings.append(wrong(f"{len(tally.damaged) - SHOWN} more uploads are damaged", "see the ones above"))
-    summary = f"read back {tally.uploads} complete uploads, {human_size(tally.size)}"
-    return findings or [ok(f"{summary}: every length and CRC64/NVME is right")]
-
-
-async def _sizes(state: State, store: Store) -> dict[str, int]:
-    """The sizes of all files, but not of small uploads that are still to be written to theirs: those are recalled."""
-    from ferryman_server.settling import recall  # here, since the server's packages may be missing
-
-    recalled = await recall(state, store)
-    strays = await in_thread(lambda: [stray for stray in store.strays() if stray.published])
-    return {stray.upload_id: stray.size for stray in strays if stray.upload_id not in recalled}
-
-
-async def _complete(state: State) -> AsyncIterator[Record]:
-    async for record in newest(state):
-        if record.upload.phase is Phase.COMPLETE:
-            yield record
-
-
-async def _still_complete(state: State, record: Record) -> bool:
-    """Deleted while it was read, an upload is not damaged."""
-    now = await state.get(record.upload.id)
-    return now is not None and now.upload.phase is Phase.COMPLETE
-
-
-def _damage(store: Store, record: Record, size: int | None) -> str | None:
-    from ferryman_server.unclaimed import crc64_of  # here, since the digests' package may be missing
-
-    length = record.upload.offset
-    if size is not None and size != length:
-        return f"its file has {size} bytes, its row says {length}"
-    try:
-        crc64 = crc64_of(store, record.upload.id, length)
-    except StoreError as error:
-        return str(error)
-    if crc64 != record.crc64:
-        return f"its CRC64/NVME is {crc64:016x}, its row says {record.crc64:016x}: bytes have changed"
-    return None

@@ -5,6 +5,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ferryman_server.checkup.findings import Finding, Level, wrong
 from ferryman_server.checkup.folder import check_folder
@@ -15,6 +16,9 @@ from ferryman_server.commands.base import FINE, PROBLEMS, CannotRun
 from ferryman_server.commands.looking import lock_holder
 from ferryman_server.settings import Settings, explain
 from ferryman_server.settings_sources import add_arguments, read
+
+if TYPE_CHECKING:
+    from ferryman_server.checkup.bucket import BucketSeen
 
 
 class Doctor:
@@ -44,7 +48,7 @@ class Doctor:
 
 def examine(settings: Settings, *, verify: bool = False) -> list[Finding]:
     """Every check, in the order in which a person would mend things."""
-    findings = check_extra("server")
+    findings = [finding for extra in _extras(settings) for finding in check_extra(extra)]
     installed = not any(finding.level is Level.WRONG for finding in findings)
     findings += [*check_machine(), *check_folder(settings)]
     try:
@@ -52,7 +56,20 @@ def examine(settings: Settings, *, verify: bool = False) -> list[Finding]:
         findings += check_address(settings, holder.pid if holder is not None else None)
     except CannotRun as reason:
         return [*findings, wrong(str(reason), "change its owner, or run doctor as the server's user")]
-    return [*findings, *asyncio.run(check_records(settings, time.time(), verify=verify and installed))]
+    bucket = _bucket(settings) if settings.in_bucket and installed else None
+    findings += bucket.findings if bucket is not None else ()
+    records = check_records(settings, time.time(), verify=verify and installed, bucket=bucket)
+    return [*findings, *asyncio.run(records)]
+
+
+def _bucket(settings: Settings) -> "BucketSeen":
+    from ferryman_server.checkup.bucket import check_bucket  # here, since its packages may be missing
+
+    return check_bucket(settings)
+
+
+def _extras(settings: Settings) -> tuple[str, ...]:
+    return ("server", "s3") if settings.in_bucket else ("server",)
 
 
 def _settings_table(settings: Settings) -> str:

@@ -10,18 +10,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+from ferryman_server.backends import found_backends, opened
 from ferryman_server.commands.base import FINE, PROBLEMS, CannotRun, Command
-from ferryman_server.commands.looking import reading
-from ferryman_server.humane import human_size
+from ferryman_server.humane import human_size, printable
 from ferryman_server.reaper import Report, reap
 from ferryman_server.settings import Settings
 from ferryman_server.settling import Settler
 from ferryman_server.state.base import State
-from ferryman_server.state.sqlite import SqliteState
-from ferryman_server.storage.base import Store
+from ferryman_server.storage.base import Store, StoreError, Stray
 from ferryman_server.storage.identity import DataInUse, DataLock
-from ferryman_server.storage.local import LocalStore
-from ferryman_server.unclaimed import adopt, delete_published
+from ferryman_server.unclaimed import Doubtful, adopt, delete_published
 
 
 class Gc(Command):
@@ -29,7 +27,7 @@ class Gc(Command):
 
     name = "gc"
     help = "free what expired, was deleted or was left behind by a crash"
-    flags = ("data", "upload_ttl", "durability")
+    flags = ("data", "store", "s3_endpoint", "s3_key", "upload_ttl", "durability")
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """What to do, or only to tell."""
@@ -45,7 +43,7 @@ class Gc(Command):
 
     def answer(self, settings: Settings, args: argparse.Namespace) -> int:
         """Clear away once and say what was done; 1 when something is left that a person has to look at."""
-        if settings.store != "local":
+        if settings.store == "memory":
             raise CannotRun(
                 "the memory store keeps its bytes inside the server: there is nothing to clear from outside"
             )
@@ -55,7 +53,7 @@ class Gc(Command):
             report = asyncio.run(_clear(settings, args))
         for line in report.lines:
             print(line)
-        print(_summary(report, dry_run=args.dry_run))
+        print(_summary(report, args))
         return PROBLEMS if report.failed or report.unclaimed else FINE
 
 
@@ -77,52 +75,71 @@ def _locked(settings: Settings) -> Iterator[None]:
 
 
 async def _clear(settings: Settings, args: argparse.Namespace) -> Report:
-    store = LocalStore(settings.data, durability=settings.durability)
-    if args.dry_run:
-        async with reading(settings) as state:
-            return await _cleared(state, store, settings, args)
-    store.open()
-    state = SqliteState(settings.data / "state.db", store_id=store.store_id)
-    try:
-        await state.open()
-        settler = Settler(state, store)
-        await settler.replay()  # what a crash left in the database only …
-        await settler.settle()  # … is to be seen as files
-        return await _cleared(state, store, settings, args)
-    finally:
-        await state.close()
-        store.close()
+    async with opened(found_backends(settings, readonly=args.dry_run)) as backends:
+        if not args.dry_run:
+            settler = Settler(backends.state, backends.store)
+            await settler.replay()  # what a crash left in the database only …
+            await settler.settle()  # … is to be seen as files
+        return await _cleared(backends.state, backends.store, settings, args)
 
 
 async def _cleared(state: State, store: Store, settings: Settings, args: argparse.Namespace) -> Report:
     now = time.time()
     report = await reap(state, store, now=now, orphan_ttl=settings.upload_ttl, dry_run=args.dry_run)
-    would = "would be " if args.dry_run else ""
-    for stray in report.unclaimed:
-        what = f"{stray.upload_id}: a published file of {human_size(stray.size)} without a row"
-        if args.adopt:
-            if not args.dry_run:
-                await adopt(state, store, stray, now=now)
-            report.lines.append(f"{what}, {would}taken in as a complete upload")
-        elif args.delete_published:
-            if not args.dry_run:
-                await delete_published(store, stray)
-            report.freed += stray.size
-            report.lines.append(f"{what}, {would}deleted")
-        else:
-            report.lines.append(f"{what}, left alone (--adopt takes it in, --delete-published deletes it)")
-    if args.adopt or args.delete_published:
-        report.unclaimed.clear()
+    decide = _Decision(state, store, args, now=now, ttl=settings.upload_ttl)
+    found, report.unclaimed = report.unclaimed, []
+    for stray in found:
+        await decide.about(stray, report)
     return report
 
 
-def _summary(report: Report, *, dry_run: bool) -> str:
-    if report.quiet and not report.freed:
+class _Decision:
+    """What becomes of published files without a row."""
+
+    def __init__(self, state: State, store: Store, args: argparse.Namespace, *, now: float, ttl: float) -> None:
+        self._state = state
+        self._store = store
+        self._args = args
+        self._now = now
+        self._ttl = ttl
+
+    async def about(self, stray: Stray, report: Report) -> None:
+        """Do with one as the arguments say, or tell what would be done."""
+        place = f" ({printable(stray.place)})" if stray.place is not None else ""
+        what = f"{stray.upload_id}{place}: a published file of {human_size(stray.size)} without a row"
+        try:
+            fate = await self._decide(stray, report)
+        except Doubtful as reason:
+            report.unclaimed.append(stray)
+            fate = f"left alone: {reason}"
+        except StoreError as failure:
+            report.failed += 1
+            fate = f"left alone, since the store failed: {failure}"
+        report.lines.append(f"{what}, {fate}")
+
+    async def _decide(self, stray: Stray, report: Report) -> str:
+        dry_run = self._args.dry_run
+        would = "would be " if dry_run else ""
+        if self._args.adopt:
+            await adopt(self._state, self._store, stray, now=self._now, ttl=self._ttl, dry_run=dry_run)
+            return f"{would}taken in as a complete upload"
+        if self._args.delete_published:
+            await delete_published(self._store, stray, dry_run=dry_run)
+            report.freed += stray.size
+            return f"{would}deleted"
+        report.unclaimed.append(stray)
+        return "left alone (--adopt takes it in, --delete-published deletes it)"
+
+
+def _summary(report: Report, args: argparse.Namespace) -> str:
+    if not report.lines:
         return "There is nothing to clear away."
-    verb = "Would free" if dry_run else "Freed"
+    verb = "Would free" if args.dry_run else "Freed"
     parts = [f"{report.expired} expired", f"{report.orphans} without a row", f"{report.forgotten} old rows removed"]
+    if report.leftovers:
+        parts.append(f"{report.leftovers} left over")
     if report.failed:
-        parts.append(f"{report.failed} could not be freed")
+        parts.append(f"{report.failed} failed")
     if report.unclaimed:
         parts.append(f"{len(report.unclaimed)} published files without a row were left alone")
     return f"{verb} {human_size(report.freed)}: {', '.join(parts)}."

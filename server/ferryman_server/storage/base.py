@@ -48,6 +48,7 @@ class Stray:
     published: bool
     size: int  # bytes
     modified_at: float  # seconds since the epoch
+    place: str | None = None  # where it lies, if the id does not tell (an object's key)
 
 
 class Writer(Protocol):

@@ -4,12 +4,12 @@ A store of objects can hold bytes, but no list of which of them make up an uploa
 it, as notes that are committed together with the upload's row. The store reads it through a :class:`Ledger`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ferryman_protocol.model import Upload
-from ferryman_server.storage.base import Mark, Writer
+from ferryman_server.storage.base import Mark, Stray, Writer
 
 Notes: TypeAlias = Mapping[str, str | None]  # by names of the store's own; None: to be forgotten
 
@@ -111,3 +111,44 @@ class KeepsNoBooks(Protocol):
     def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> Noting:
         """Open at `offset`, under the lease with this fence. `on_durable` is called, from any thread, whenever more
         has become durable; it must not block."""
+
+
+@runtime_checkable
+class Tidies(Protocol):
+    """Stores in which pieces of an upload may be left that it does not consist of any more: what was replaced and could
+    not be deleted, what a killed process left behind. The books tell them from those in use."""
+
+    def leftovers(self, upload_id: str, pieces: Sequence[Stray]) -> Sequence[Stray]:
+        """Those of its unpublished pieces that are no use to anybody; none when there is no such upload. Asks nobody
+        but the state. Nobody is at work on the upload; somebody may begin now, since no piece that is there already
+        ever comes into use."""
+
+    def remove(self, stray: Stray) -> None:
+        """Delete a piece, for good. May be repeated."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Label:
+    """What a published object says about itself: enough to make a row of it when its own was lost."""
+
+    size: int  # bytes
+    upload_id: str | None = None  # whose it says that it is; None: it does not say
+    crc64: int | None = None  # CRC64/NVME of the whole; None: it has to be read for that
+    partial: bool = False  # of a concatenation
+    filename: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """Stores in which published data without a row are found by where they lie, and say what their row said."""
+
+    def label(self, stray: Stray) -> Label | None:
+        """What it says about itself; None: it is gone, or is another store's."""
+
+    def contents(self, stray: Stray) -> Iterator[memoryview]:
+        """All of its bytes."""
+
+    def remove(self, stray: Stray) -> None:
+        """Delete it, for good. May be repeated."""

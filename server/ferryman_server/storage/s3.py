@@ -28,19 +28,22 @@ from ferryman_server.digests import crc64
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
-from ferryman_server.storage.ledger import Copied, Entry, Ledger
+from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger
 from ferryman_server.storage.s3_books import CREATING, Books, Part, Tail, changes, crc_of, read_books
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_concatenation import Concatenation, Source
 from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
 from ferryman_server.storage.s3_freeing import free, free_tails
-from ferryman_server.storage.s3_identity import read_or_make_identity
+from ferryman_server.storage.s3_identity import away, read_or_make_identity
+from ferryman_server.storage.s3_labels import OWNER, label_of
 from ferryman_server.storage.s3_links import Links
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import is_it, make_once
 from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_retry import PATIENCE, again
+from ferryman_server.storage.s3_strays import strays
+from ferryman_server.storage.s3_tidying import leftovers
 from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.s3_yard import SENDERS, Order, Yard
@@ -89,12 +92,17 @@ class S3Store:
         self._patience = min(patience, PATIENCE)
         self._links = links
         self._store_id: str | None = None
+        self._others: set[str] = set()  # prefixes of other stores below ours, as far as they were found
 
     # -- the store itself ---------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Find the bucket, and read or make the store's id. Raises StoreError in words an operator understands."""
-        self._store_id = self._again(lambda: read_or_make_identity(self._client, self._names.identity))
+    def open(self, *, make: bool = True) -> None:
+        """Find the bucket, and read the store's id; make it where there is none, if it may be made. Raises StoreError
+        in words an operator understands."""
+        try:
+            self._store_id = self._again(lambda: read_or_make_identity(self._client, self._names.identity, make=make))
+        except S3Error as error:
+            raise away(self._client, error) from error
 
     def close(self) -> None:
         """Let what is on its way come to its end, and close the connections. Idempotent."""
@@ -308,11 +316,27 @@ class S3Store:
 
     def strays(self) -> Iterator[Stray]:
         """Walk everything below the prefix that is named like an upload's."""
-        for listed in s3_calls.walk(self._client, self._names.root):
-            upload_id = self._names.id_in(listed.key)
-            if upload_id is not None:
-                published = not listed.key.startswith(self._names.tails)
-                yield Stray(upload_id=upload_id, published=published, size=listed.size, modified_at=listed.modified_at)
+        return strays(self._client, self._names, self._others, patience=self._patience)
+
+    def leftovers(self, upload_id: str, pieces: Sequence[Stray]) -> Sequence[Stray]:
+        """Those tails of an upload that it does not consist of any more."""
+        return leftovers(self._look_up(upload_id), pieces)
+
+    def label(self, stray: Stray) -> Label | None:
+        """What a published object says about itself; None: it is gone, or is another store's."""
+        key = _key(stray)
+        if key.startswith(tuple(self._others)):
+            return None
+        return self._again(lambda: label_of(self._client, self._names, key))
+
+    def contents(self, stray: Stray) -> Iterator[memoryview]:
+        """All bytes of a published object."""
+        return self._object(_key(stray), 0, stray.size) if stray.size else iter(())
+
+    def remove(self, stray: Stray) -> None:
+        """Delete an object or a tail, whatever the books say. May be repeated."""
+        key = _key(stray)
+        self._again(lambda: s3_calls.delete(self._client, key))
 
     def free_bytes(self) -> int | None:
         """Nobody can tell."""
@@ -347,12 +371,17 @@ def _target(entry: Entry) -> str:
     return entry.target
 
 
+def _key(stray: Stray) -> str:
+    assert stray.place is not None
+    return stray.place
+
+
 def _headers(upload: Upload) -> dict[str, str]:
     """What the object says about itself."""
     headers = {
         "content-type": safe_media_type(upload.content_type),
         "content-disposition": content_disposition("attachment", upload.filename),
-        f"{s3_calls.META}ferryman-upload": upload.id,
+        OWNER: upload.id,
     }
     if upload.content_encoding is not None:
         headers["content-encoding"] = upload.content_encoding

@@ -99,6 +99,11 @@ def tail_note(tail: Tail) -> tuple[str, str]:
     return f"{_TAIL}{tail.key}", f"{tail.start} {tail.stop} {tail.crc64:016x}"
 
 
+def tail_keys(notes: Mapping[str, str]) -> frozenset[str]:
+    """The keys of all tails in the notes of an upload, also where these do not fit together."""
+    return frozenset(name.removeprefix(_TAIL) for name in notes if name.startswith(_TAIL))
+
+
 def read_books(notes: Mapping[str, str]) -> Books:
     """The books from all notes of an upload. Raises ValueError when they do not fit together."""
     parts, tails = [], []

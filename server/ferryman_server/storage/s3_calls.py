@@ -1,10 +1,12 @@
 """The requests of the S3 API that the store makes, one function each, and what their answers say."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
+from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -32,7 +34,7 @@ class Head:
     size: int  # bytes
     crc64: int | None  # of the whole object; None: the server has none
     etag: str
-    metadata: Mapping[str, str]
+    fields: Mapping[str, str]  # of the answer, names in lower case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +44,9 @@ class Listed:
     key: str
     size: int  # bytes
     modified_at: float  # seconds since the epoch
+
+
+_Page: TypeAlias = tuple[list[Listed], str | None]
 
 
 def crc_text(crc64: int) -> str:
@@ -79,10 +84,9 @@ def head(client: S3Client, key: str) -> Head | None:
         raise
     text = answer.headers.get(CRC)
     whole = text is not None and answer.headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
-    metadata = {name.removeprefix(META): value for name, value in answer.headers.items() if name.startswith(META)}
     crc64 = int.from_bytes(base64.b64decode(text), "big") if text is not None and whole else None
     size, etag = int(answer.headers["content-length"]), answer.headers["etag"].strip('"')
-    return Head(size=size, crc64=crc64, etag=etag, metadata=metadata)
+    return Head(size=size, crc64=crc64, etag=etag, fields=answer.headers)
 
 
 def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -> Iterator[bytes]:
@@ -93,6 +97,25 @@ def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -
 def delete(client: S3Client, key: str) -> None:
     """Delete an object; one that is not there is fine, as S3 has it."""
     client.ask("DELETE", key)
+
+
+def delete_version(client: S3Client, key: str, version: str) -> None:
+    """Delete one version of an object for good, or a mark that it was deleted."""
+    client.ask("DELETE", key, query={"versionId": version})
+
+
+def is_versioned(client: S3Client) -> bool:
+    """Whether the bucket keeps what is deleted or replaced."""
+    root = _document(client.ask("GET", query={"versioning": ""}).body, "GetBucketVersioning", 200)
+    return _text(root, "Status") == "Enabled"
+
+
+def versions(client: S3Client, prefix: str) -> list[tuple[str, str]]:
+    """Key and id of every version, and mark of a deletion, of the first 1,000 whose keys begin so."""
+    query = {"versions": "", "prefix": prefix, "encoding-type": "url"}
+    root = _document(client.ask("GET", query=query).body, "ListObjectVersions", 200)
+    found = [item for item in root if local_name(item) in ("Version", "DeleteMarker")]
+    return [(unquote_plus(_text(item, "Key")), _text(item, "VersionId")) for item in found]
 
 
 def begin(client: S3Client, key: str, headers: Mapping[str, str], *, checksums: bool = True) -> str:
@@ -169,19 +192,33 @@ def abort_all(client: S3Client, key: str) -> None:
         abort(client, key, upload)
 
 
-def walk(client: S3Client, prefix: str) -> Iterator[Listed]:
-    """Every object whose key begins so, in the order of the keys, a page of up to 1,000 at a time."""
+def listing(client: S3Client, prefix: str, after: str | None = None) -> _Page:
+    """Up to 1,000 objects whose keys begin so, in the order of the keys, and what to ask for the ones `after` them."""
+    # percent-encoded: XML cannot hold every character that a key may have
+    query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+    if after is not None:
+        query["continuation-token"] = after
+    root = _document(client.ask("GET", query=query).body, "ListObjectsV2", 200)
+    found = [_listed(item) for item in root if local_name(item) == "Contents"]
+    return found, _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
+
+
+def walk(
+    client: S3Client, prefix: str, ask: Callable[[Callable[[], _Page]], _Page] = lambda request: request()
+) -> Iterator[Listed]:
+    """Every object whose key begins so, in the order of the keys. `ask` makes the request for a page, more than once
+    perhaps."""
     after: str | None = None
     while True:
-        query = {"list-type": "2", "prefix": prefix} | ({} if after is None else {"continuation-token": after})
-        root = _document(client.ask("GET", query=query).body, "ListObjectsV2", 200)
-        for item in root:
-            if local_name(item) == "Contents":
-                modified_at = datetime.fromisoformat(_text(item, "LastModified")).timestamp()
-                yield Listed(key=_text(item, "Key"), size=int(_text(item, "Size")), modified_at=modified_at)
-        after = _text(root, "NextContinuationToken") if _text(root, "IsTruncated") == "true" else None
+        found, after = ask(partial(listing, client, prefix, after))
+        yield from found
         if after is None:
             return
+
+
+def _listed(item: ElementTree.Element) -> Listed:
+    modified_at = datetime.fromisoformat(_text(item, "LastModified")).timestamp()
+    return Listed(key=unquote_plus(_text(item, "Key")), size=int(_text(item, "Size")), modified_at=modified_at)
 
 
 def _condition(replaces: str | None) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ferryman_server.storage.s3_stop import StoppableHTTP, StoppableHTTPS
 POOL: Final = 32  # connections kept open
 CONNECT: Final = 5.0  # seconds to connect
 SILENCE: Final = 30.0  # seconds without a byte of an answer, or without one taken of a body
-SMALL: Final = 1 << 20  # bytes: no answer of the API's own is longer (10,000 parts are never listed)
+SMALL: Final = 4 << 20  # bytes: no answer of the API's own is longer (1,000 keys of 1,024 bytes, percent-encoded)
 
 Body: TypeAlias = bytes | Iterable[bytes | memoryview]  # pieces that `socket.sendall` takes
 

@@ -70,7 +70,7 @@ def telling_of_lost_parts(upload_id: str) -> Iterator[None]:
 
 def unreachable(what: str, reason: BaseException) -> S3Error:
     """No answer came, or half of one."""
-    return S3Error(what, status=None, code="no answer", message=_plain(reason))
+    return S3Error(what, status=None, code="no answer", message=plain_reason(reason))
 
 
 def refusal(what: str, status: int, document: bytes) -> S3Error:
@@ -106,10 +106,10 @@ _DEFAULTS: Final = {
 }
 
 
-def _plain(reason: BaseException) -> str:
-    """The innermost reason: urllib3 wraps them, and its texts hold the address of an object in memory."""
+def plain_reason(reason: BaseException) -> str:
+    """The innermost reason why there was no answer: urllib3 wraps them, and its texts hold addresses in memory."""
     inner = getattr(reason, "reason", None)
     if isinstance(inner, BaseException):
-        return _plain(inner)
+        return plain_reason(inner)
     text = str(reason.__cause__ or reason.__context__ or reason)
     return re.sub(r"<[^>]* at 0x[0-9a-f]+>:? ?", "", text)

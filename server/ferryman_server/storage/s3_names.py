@@ -4,6 +4,7 @@
     <prefix>/.ferryman/store.toml            the store's id
     <prefix>/.ferryman/partials/<id>         finished partial uploads: material for a concatenation, no library items
     <prefix>/.ferryman/tails/<id>/<name>     bytes that are not yet part of a multipart upload
+    <prefix>/.ferryman/probe/<name>          what `ferryman doctor` tries things with; gone when it ends
 
 A key is fixed in the upload's row when it is created. It holds the upload's id, so that no two are the same and an
 object can be told whose it is.
@@ -13,6 +14,7 @@ import re
 import secrets
 import unicodedata
 from datetime import UTC, datetime
+from string import Formatter
 from typing import Final
 
 from ferryman_protocol.model import ID_PATTERN, Concat, Upload
@@ -23,6 +25,7 @@ LONGEST: Final = 1024  # bytes of a key (S3, "Creating object key names")
 NAMELESS: Final = "upload"
 
 _ID: Final = re.compile(rf"(?<![a-z2-7])({ID_PATTERN})(?![a-z2-7])")
+_SHAPES: Final = {"date": r"\d{4}-\d\d-\d\d", "year": r"\d{4}", "month": r"\d\d", "day": r"\d\d", "filename": "[^/]+"}
 # beside what no file name may hold: MinIO refuses these in keys where it runs on Windows, and consoles trip over them
 _AWKWARD: Final = re.compile(r'[<>:"|?*\\/]')
 
@@ -34,9 +37,11 @@ class Names:
         """`prefix`: without slashes at its ends; empty: the whole bucket is ours."""
         self.root = f"{prefix}/" if prefix else ""
         self._template = check_template(template)
+        self._made = re.compile(_pattern(template))
         self.own = f"{self.root}.ferryman/"
         self.identity = f"{self.own}store.toml"
         self.tails = f"{self.own}tails/"
+        self.probes = f"{self.own}probe/"
         self._partials = f"{self.own}partials/"
 
     def target(self, upload: Upload, created_at: float) -> str:
@@ -65,9 +70,32 @@ class Names:
         return f"{self.tails}{upload_id}/{start:016d}-{secrets.token_hex(6)}"
 
     def id_in(self, key: str) -> str | None:
-        """Whose object this is; None: none of ours."""
-        found = _ID.findall(key.removeprefix(self.root))
-        return found[0] if found else None
+        """Whose object this is; None: none of ours. A key that our template makes is read by it: a file name may look
+        like an id too. What an earlier template made is not known: there the first id counts."""
+        name = key.removeprefix(self.root)
+        if "/.ferryman/" in f"/{name}" and not key.startswith(self.own):
+            return None  # of another store, whose prefix is below ours
+        made = self._made.fullmatch(name)
+        return made["id"] if made is not None else next(iter(_ID.findall(name)), None)
+
+    def other_store(self, key: str) -> str | None:
+        """The prefix of another store, if this is what tells of one below ours."""
+        prefix, found, rest = key.rpartition("/.ferryman/store.toml")
+        return f"{prefix}/" if found and not rest and key != self.identity else None
+
+    def file_name_in(self, key: str) -> str | None:
+        """The file name that a key of our template has; None: it has none, or another template made it."""
+        made = self._made.fullmatch(key.removeprefix(self.root))
+        found = None if made is None else made.groupdict().get("filename")
+        return None if found == NAMELESS else found
+
+    def is_partial(self, key: str) -> bool:
+        """Whether this is a finished partial upload's object."""
+        return key.startswith(self._partials)
+
+    def is_tail(self, key: str) -> bool:
+        """Whether this is a tail of an unfinished upload."""
+        return key.startswith(self.tails)
 
 
 def file_name(filename: str | None) -> str:
@@ -77,3 +105,16 @@ def file_name(filename: str | None) -> str:
     while len(name.encode()) > 255:  # composed characters may be longer than what they were composed of
         name = name[:-1]
     return NAMELESS if name.strip("._ ") == "" else name
+
+
+def _pattern(template: str) -> str:
+    """What the keys of a template look like below the prefix, with groups `id` and, if it has one, `filename`."""
+    pattern, seen = "", set[str]()
+    for literal, field, _, _ in Formatter().parse(template):
+        pattern += re.escape(literal)
+        if field is None:
+            continue
+        shape = ID_PATTERN if field == "id" else _SHAPES[field]
+        pattern += f"(?P={field})" if field in seen else f"(?P<{field}>{shape})"
+        seen.add(field)
+    return pattern
