@@ -37,6 +37,7 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
             stack.callback(backends.lock.release)
         stack.callback(backends.close)
         backends.attach()
+        stack.callback(backends.store.close)  # also when the state cannot be opened
         await backends.state.open()
         stack.push_async_callback(backends.state.close)
         stack.callback(backends.store.close)

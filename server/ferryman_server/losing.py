@@ -26,7 +26,7 @@ async def lose(state: State, record: Record, lease: Lease, loss: BytesLost, now:
     else:
         receiving = advance(upload, Phase.RECEIVING) if upload.phase is Phase.EMPTY else upload
         lost = advance(receiving, Phase.FAILED, reason="its bytes were deleted in the store; start over")
-    gone: Notes = dict.fromkeys(await state.notes(upload.id))
+    gone: Notes = dict.fromkeys(await state.notes(upload.id)) | loss.remember
     record = replace(record, upload=lost, crc64=0, updated_at=now)
     await state.save(record, lease, notes=gone)
     return record

@@ -49,6 +49,9 @@ class StateLedger:
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
+        if _running() is self._loop:
+            coroutine.close()
+            raise RuntimeError("called on the event loop, which would wait for itself")
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE)
         except (StateError, Fenced, CancelledError, TimeoutError) as error:
@@ -56,3 +59,10 @@ class StateLedger:
         except RuntimeError as error:  # the loop is closed
             coroutine.close()
             raise StoreError("the store's books are closed") from error
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -60,10 +60,8 @@ def test_questions_cost_nothing(scene: Scene, dialect: Dialect) -> None:
     scene.proxy.clear()
     for path in (half, done):
         assert inspect(scene.server, dialect, path).status in (200, 204)
-    assert {upload["id"] for upload in httpx.get(f"{scene.server.url}/api/uploads").json()["uploads"]} == {
-        id_of(half),
-        id_of(done),
-    }
+    listed = {upload["id"] for upload in httpx.get(f"{scene.server.url}/api/uploads").json()["uploads"]}
+    assert {id_of(half), id_of(done)} <= listed
     assert scene.proxy.log.counts() == {}
 
 

@@ -288,12 +288,14 @@ def test_a_store_that_fails_is_never_404(scene: Scene) -> None:
 
 def test_a_creation_whose_store_fails(scene: Scene) -> None:
     """A creation with all its bytes is refused as a whole: no upload is known, and no object is left."""
+    listing = f"{scene.server.url}/api/uploads"
+    before = httpx.get(listing).json()
     rule = scene.proxy.on(Operation.PUT, do=ChangeAnswer(503, "SlowDown"), times=None)
     headers = {"Tus-Resumable": "1.0.0", "Upload-Length": str(MIB), "Content-Type": "application/offset+octet-stream"}
     assert httpx.post(scene.server.files, headers=headers, content=WHOLE[:MIB], timeout=30).status_code == 503
     rule.remove()
     eventually(lambda: scene.keys() == [])
-    assert httpx.get(f"{scene.server.url}/api/uploads").json()["uploads"] == []
+    assert httpx.get(listing).json() == before
 
 
 # -- behind our back --------------------------------------------------------------------------------------------------
@@ -364,8 +366,9 @@ def test_a_take_over_while_a_part_is_on_its_way(scene: Scene, same: bool) -> Non
         gate.await_reached()
         eventually(lambda: observed(scene.server, path) == PART)
         second = scene.sending(path, PART, len(WHOLE))
-        assert second.result(timeout=30).status == 204
+        eventually(lambda: any((seen.part or 0) > 3 for seen in scene.proxy.log))  # the second one's are on their way
         gate.release()
+        assert second.result(timeout=30).status == 204
     scene.check(path)
 
 
@@ -433,3 +436,19 @@ def test_the_server_starts_while_minio_is_away(scene: Scene) -> None:
     scene.resume(path, told=PART)
     scene.check(path)
     assert id_of(path) in scene.keys()[0]
+
+
+def test_a_part_that_was_replaced_behind_our_back(scene: Scene) -> None:
+    """Somebody sent other bytes under a part's number: Complete refuses, the upload begins again, and the multipart
+    upload that is no good any more is aborted."""
+    path = scene.create()
+
+    def replace(seen: Seen) -> None:
+        assert seen.upload_id is not None
+        scene.replace_part(seen.key, seen.upload_id, 2)
+
+    scene.proxy.on(Operation.COMPLETE, before=replace)
+    assert scene.send(path, 0, len(WHOLE)).status == 503
+    assert scene.offset(path) == 0
+    scene.resume(path)
+    scene.check(path)

@@ -11,7 +11,7 @@
 - Absence is a value (`None`), not an exception, where the method says so.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +30,11 @@ class SyncFailed(StoreError):
 
 class BytesLost(StoreError):
     """Bytes that were durable are gone: somebody else deleted them. Nothing that was told of the upload holds."""
+
+    def __init__(self, reason: str, *, remember: Mapping[str, str] | None = None) -> None:
+        """`remember`: notes in the place of the upload's own, so that what may be left of it is freed."""
+        super().__init__(reason)
+        self.remember = dict(remember or {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Final
 from xml.etree import ElementTree
 
 from ferryman_server.storage.base import BytesLost, StoreError, StoreFull
+from ferryman_server.storage.s3_books import CREATING
 
 # "Error responses" of the S3 API, and MinIO's own: the same request may succeed a moment later.
 PASSING: Final = frozenset(
@@ -64,7 +65,8 @@ def telling_of_lost_parts(upload_id: str) -> Iterator[None]:
         yield
     except S3Error as error:
         if error.parts_lost:
-            raise BytesLost(f"the parts of upload {upload_id} were deleted by somebody else ({error})") from error
+            reason = f"the parts of upload {upload_id} were deleted by somebody else ({error})"
+            raise BytesLost(reason, remember={CREATING: "1"}) from error
         raise
 
 

@@ -1,4 +1,9 @@
-"""A way to end requests that are under way in other threads: their connections are shut down."""
+"""A way to end requests that are being sent by other threads: their connections are shut down.
+
+Only until a request is out. What an S3 server has received whole it may carry out all the same, later than it seems: a
+part that arrives while its multipart upload is aborted can leave a folder that nobody can free (seen with MinIO). So
+whoever has sent all of a request hears its answer.
+"""
 
 import socket
 import threading
@@ -7,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
 
 _here = threading.local()  # .stop: the one that guards what this thread does
 
@@ -17,7 +23,7 @@ class Stop:
     def __init__(self) -> None:
         self._set = threading.Event()
         self._lock = threading.Lock()
-        self._connections: dict[int, HTTPConnection] = {}  # by the thread that uses it
+        self._sending: set[HTTPConnection] = set()
 
     def is_set(self) -> bool:
         """Whether it is."""
@@ -28,10 +34,10 @@ class Stop:
         return self._set.wait(seconds)
 
     def set(self) -> None:
-        """End what is under way. May be repeated."""
+        """End what is being sent. May be repeated."""
         with self._lock:
             self._set.set()
-            for connection in self._connections.values():
+            for connection in self._sending:
                 _shut(connection)
 
     @contextmanager
@@ -42,15 +48,18 @@ class Stop:
             yield
         finally:
             _here.stop = before
-            with self._lock:
-                self._connections.pop(threading.get_ident(), None)
 
     def enter(self, connection: HTTPConnection) -> None:
-        """This thread's request goes out over this connection."""
+        """A request goes out over this connection."""
         with self._lock:
-            self._connections[threading.get_ident()] = connection
+            self._sending.add(connection)
             if self._set.is_set():
                 _shut(connection)
+
+    def leave(self, connection: HTTPConnection) -> None:
+        """It is out, or nobody sends it any more."""
+        with self._lock:
+            self._sending.discard(connection)
 
 
 class _Stoppable(HTTPConnection):
@@ -66,10 +75,25 @@ class _Stoppable(HTTPConnection):
         self._enter()
         super().putrequest(*args, **options)
 
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        """The request is out: hear its answer."""
+        self._leave()
+        return super().getresponse()
+
+    def close(self) -> None:
+        """It is closed, whatever became of the request."""
+        self._leave()
+        super().close()
+
     def _enter(self) -> None:
-        stop: Stop | None = getattr(_here, "stop", None)
-        if stop is not None:
-            stop.enter(self)
+        self._guard: Stop | None = getattr(_here, "stop", None)
+        if self._guard is not None:
+            self._guard.enter(self)
+
+    def _leave(self) -> None:
+        guard: Stop | None = getattr(self, "_guard", None)
+        if guard is not None:
+            guard.leave(self)
 
 
 class StoppableHTTP(_Stoppable):
