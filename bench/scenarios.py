@@ -166,11 +166,11 @@ def _into_minio(large: int, less: int) -> list[Scenario]:
         whole,
         replace(whole, name="s3-8mib", title=f"{INTO_MINIO}{size} in 8 MiB PATCHes", patch=8 * MIB, in_flight=1),
         mebibytes,
-        replace(small, name="s3-kib", title=f"{title}, create + PATCH, {_connections(16)}"),
+        replace(small, name="s3-kib", title=f"{title} in two requests, {_connections(16)}"),
         replace(
             small,
             name="s3-kib-creation",
-            title=f"{title}, creation-with-upload, {_connections(16)}",
+            title=f"{title} in one request, {_connections(16)}",
             with_creation=True,
         ),
     ]
