@@ -18,20 +18,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.bucket import Depot
-from bench.budgets import Verdict, judge
-from bench.chart import chart
 from bench.errors import CannotMeasure
 from bench.machine import machine
-from bench.native import HERE, cache_folder, program
-from bench.publish import as_json, write
-from bench.report import budgets_table, heading, outcome_table
+from bench.native import cache_folder, program
+from bench.publish import write
+from bench.report import budgets_table, heading, minio_table, outcome_table
 from bench.results import Outcome
 from bench.rounds import measure
+from bench.run import Run
 from bench.scenarios import Scenario, most_bytes, scenarios
 from bench.servers import Missing, Server, chosen
 
 LEAST_ROUNDS = 5  # of what is published
-DOCS = HERE.parent / "docs" / "topics"
 
 
 def main() -> int:
@@ -83,9 +81,10 @@ def _positive(text: str) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    loads = [each for each in scenarios(args.mib, quick=args.quick) if _matches(each.name, args.scenarios)]
+    everything = scenarios(args.mib, quick=args.quick)
+    loads = [each for each in everything if _matches(each.name, args.scenarios)]
     if not loads:
-        names = ", ".join(each.name for each in scenarios(args.mib, quick=args.quick))
+        names = ", ".join(each.name for each in everything)
         raise CannotMeasure(f"no scenario is called {' or '.join(args.scenarios)}; there are: {names}")
     servers, missing = chosen(args.servers, _matches)
     if args.list:
@@ -93,78 +92,63 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     if not servers:
         raise CannotMeasure("; ".join(f"{each.name}: {each.why}" for each in missing))
+    loads = [each for each in loads if any(each.concerns(server) for server in servers)]
+    if not loads:
+        raise CannotMeasure("none of these servers stores where these scenarios ask for it")
     for name in ("load", "ping"):
         program(name)  # a compiler that is missing is told before anything is started
     place = args.dir or cache_folder()
     _check_room(place, most_bytes(loads))
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=place)))
-        depot = None
-        if any(each.into == "minio" for each in loads):
-            try:
-                depot = _depot(folder, stack)
-            except CannotMeasure as error:
-                missing.append(Missing(name="minio", title="MinIO", why=str(error)))
-                loads = [each for each in loads if each.into != "minio"]
+    with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder, ExitStack() as stack:
+        depot, without = _depot(loads, Path(folder), stack)
+        if without:
+            missing.append(without)
+            loads = [each for each in loads if each.into != "minio"]
         if not loads:
-            raise CannotMeasure(f"MinIO: {missing[-1].why}")
-        return _measure(args, loads, servers, missing, folder, depot)
+            raise CannotMeasure(f"{missing[-1].title}: {missing[-1].why}")
+        return _measure(args, loads, servers, missing, Path(folder), depot)
 
 
-def _depot(folder: Path, stack: ExitStack) -> Depot:
-    """A MinIO for the run; the first time, it is built."""
-    _say("MinIO is built if it is not there; that takes some minutes")
+def _depot(loads: Sequence[Scenario], folder: Path, stack: ExitStack) -> tuple[Depot | None, Missing | None]:
+    """A MinIO for the run, if it needs one; or why there is none."""
+    if all(each.into != "minio" for each in loads):
+        return None, None
+    _say("MinIO: it is built first where this machine has none, which takes some minutes once")
     place = folder / "minio"
     place.mkdir()
-    return stack.enter_context(Depot(place))
+    try:
+        return stack.enter_context(Depot(place)), None
+    except CannotMeasure as error:
+        return None, Missing(name="minio", title="MinIO", why=str(error))
 
 
 def _measure(
     args: argparse.Namespace,
-    loads: list[Scenario],
-    servers: list[Server],
-    missing: list[Missing],
+    loads: Sequence[Scenario],
+    servers: Sequence[Server],
+    missing: Sequence[Missing],
     place: Path,
     depot: Depot | None,
 ) -> int:
-    facts, day = machine(place), datetime.datetime.now(datetime.UTC).date().isoformat()
-    print(heading(facts, servers, missing), flush=True)
+    day = datetime.datetime.now(datetime.UTC).date().isoformat()
+    run = Run(day=day, rounds=args.rounds, machine=machine(place), servers=servers, missing=missing)
+    print(heading(run.machine, servers, missing), flush=True)
     outcomes: list[Outcome] = []
-    verdicts: list[Verdict] = []
     for scenario in loads:
-        outcomes.append(
-            measure(scenario, servers, args.rounds, place, _say, depot if scenario.into == "minio" else None)
-        )
+        of_it = depot if scenario.into == "minio" else None
+        outcomes.append(measure(scenario, servers, args.rounds, place, _say, of_it))
         print(f"\n{outcome_table(outcomes[-1], servers)}", flush=True)
-        titles = {each.name: each.title for each in servers} | {each.name: each.title for each in missing}
-        verdicts = judge({outcome.scenario.name: outcome for outcome in outcomes}, titles)
-        told = as_json(
-            day=day,
-            rounds=args.rounds,
-            machine=facts,
-            servers=servers,
-            missing=missing,
-            outcomes=outcomes,
-            verdicts=verdicts,
-        )
-        foot = f"{facts['processor']}, {facts['cores']} cores, {facts['file_system']}; {_rounds(args.rounds)}, {day}"
-        if missing:
-            foot += f"; missing here: {', '.join(each.title for each in missing)}"
-        _write(args, told, chart(outcomes, servers, foot), last=scenario is loads[-1])
-    print(f"\n{budgets_table(verdicts)}")
+        if args.json:  # what was asked for grows with each scenario
+            write(args.json, run.json(outcomes))
+        if args.svg:
+            write(args.svg, run.svg(outcomes))
+    if args.publish:  # … the documentation's files change when the run is whole
+        run.publish(outcomes)
+    if any(scenario.into == "minio" for scenario in loads):
+        print(f"\n{minio_table(outcomes, servers)}")
+    print(f"\n{budgets_table(run.verdicts(outcomes))}")
     ours = [server.name for server in servers if server.kind == "ours"]
     return int(any(name in outcome.failures for outcome in outcomes for name in ours))
-
-
-def _write(args: argparse.Namespace, told: str, drawn: str, *, last: bool) -> None:
-    """Files that were asked for grow with each scenario; the documentation's change when the run is whole."""
-    if args.json:
-        write(args.json, told)
-    if args.svg:
-        write(args.svg, drawn)
-    if args.publish and last:
-        write(DOCS / "performance.json", told)
-        write(DOCS / "performance.svg", drawn)
 
 
 def _list(loads: Sequence[Scenario], servers: Sequence[Server], missing: Sequence[Missing]) -> None:
@@ -190,10 +174,6 @@ def _check_room(place: Path, needed: int) -> None:
             f"{place} has {free / 1e9:.1f} GB free, a turn needs {needed / 1e9:.1f} GB: "
             "choose another folder with --dir, smaller uploads with --mib, or other --scenarios"
         )
-
-
-def _rounds(count: int) -> str:
-    return f"{count} round{'s' if count > 1 else ''}"
 
 
 def _say(text: str) -> None:

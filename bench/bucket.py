@@ -1,5 +1,6 @@
 """The MinIO of a run, and a fresh bucket on it for each turn."""
 
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -10,16 +11,18 @@ from typing import Final, Self
 
 from minio import Minio as Client
 from minio.deleteobjects import DeleteObject
+from minio.error import MinioException
+from urllib3.exceptions import HTTPError
 
 from bench.errors import CannotMeasure
-from tests.minio import Minio, program
+from tests.minio import SCRIPT, Minio, program
 
 REGION: Final = "us-east-1"
 
-# What was deleted waits here, and MinIO clears it away every five minutes, in the middle of anybody's turn. The bench
-# does it itself.
+# What MinIO does by itself would fall into anybody's turn: every five minutes it clears away what was deleted, as the
+# bench does between turns, and all the time it looks through what it holds.
 TRASH: Final = "data/.minio.sys/tmp/.trash"
-KEEP_TRASH: Final = {"MINIO_API_DELETE_CLEANUP_INTERVAL": "24h"}
+BACKGROUND: Final = {"MINIO_API_DELETE_CLEANUP_INTERVAL": "24h", "MINIO_SCANNER_SPEED": "slowest"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,13 @@ class Bucket:
         return Client(f"127.0.0.1:{self.port}", self.access_key, self.secret_key, secure=False, region=REGION)
 
 
+def minio_version() -> str:
+    """The version of MinIO that scripts/minio builds."""
+    found = re.search(r"^version=(\S+)", SCRIPT.read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
 class Depot:
     """One MinIO for a whole run; as a context manager it is started and ended."""
 
@@ -60,7 +70,7 @@ class Depot:
         except RuntimeError as error:
             raise CannotMeasure(str(error)) from error
         self._folder = folder
-        self._minio = Minio(folder, environment=KEEP_TRASH)
+        self._minio = Minio(folder, environment=BACKGROUND)
 
     def __enter__(self) -> Self:
         try:
@@ -75,7 +85,7 @@ class Depot:
 
     @contextmanager
     def bucket(self, *, keep: bool = False) -> Iterator[Bucket]:
-        """A fresh bucket, gone from the disk afterwards; with `keep` it stays."""
+        """A fresh bucket, gone from the disk afterwards; with `keep` it stays. Raises CannotMeasure."""
         bucket = Bucket(
             name=f"bench-{secrets.token_hex(6)}",
             port=int(self._minio.endpoint.rpartition(":")[2]),
@@ -83,23 +93,35 @@ class Depot:
             access_key=self._minio.access_key,
             secret_key=self._minio.secret_key,
         )
-        bucket.client().make_bucket(bucket.name)
+        with _in_words():
+            bucket.client().make_bucket(bucket.name)
         try:
             yield bucket
         finally:
             if not keep:
-                self._remove(bucket)
-
-    def _remove(self, bucket: Bucket) -> None:
-        client = bucket.client()
-        objects = client.list_objects(bucket.name, recursive=True)
-        wrong = list(client.remove_objects(bucket.name, (DeleteObject(each.object_name or "") for each in objects)))
-        if wrong:
-            raise CannotMeasure(f"MinIO does not delete: {wrong[0].message}")
-        client.remove_bucket(bucket.name)
-        self._empty_trash()
+                with _in_words():
+                    _remove(bucket)
+                self._empty_trash()
 
     def _empty_trash(self) -> None:
         with suppress(FileNotFoundError):
             for each in (self._folder / TRASH).iterdir():
                 shutil.rmtree(each, ignore_errors=True)
+
+
+def _remove(bucket: Bucket) -> None:
+    client = bucket.client()
+    objects = client.list_objects(bucket.name, recursive=True)
+    wrong = list(client.remove_objects(bucket.name, (DeleteObject(each.object_name or "") for each in objects)))
+    if wrong:
+        raise CannotMeasure(f"MinIO does not delete: {wrong[0].message}")
+    client.remove_bucket(bucket.name)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What MinIO refuses, or does not answer, as CannotMeasure."""
+    try:
+        yield
+    except (MinioException, HTTPError) as error:
+        raise CannotMeasure(f"MinIO: {error}") from error

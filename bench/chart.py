@@ -49,7 +49,7 @@ def chart(outcomes: Sequence[Outcome], servers: Sequence[Server], foot: str) -> 
             left = GAP + place * PANEL_WIDTH
             lines += _panel(left, top, outcome, bars)
             below = TITLE_HEIGHT + len(bars) * ROW_HEIGHT
-            if without := _without(bars, servers):
+            if without := _without(outcome, bars, servers):
                 lines.append(_text(left, top + below + 11, f"no figure: {', '.join(without)}", "note"))
                 below += ROW_HEIGHT
             heights.append(below)
@@ -74,10 +74,10 @@ def _bars(outcome: Outcome, servers: Sequence[Server]) -> list[tuple[Server, Spr
     return [(server, rate) for server, rate in rates if rate]
 
 
-def _without(bars: Sequence[tuple[Server, Spread]], servers: Sequence[Server]) -> list[str]:
+def _without(outcome: Outcome, bars: Sequence[tuple[Server, Spread]], servers: Sequence[Server]) -> list[str]:
     """Titles of the servers, floors aside, that the panel has no bar for: they failed, or are not able."""
-    there = {server.name for server, _ in bars}
-    return [server.title for server in servers if server.name not in there and server.kind != "floor"]
+    without = {*outcome.turns, *outcome.unable} - {server.name for server, _ in bars}
+    return [server.title for server in servers if server.name in without and server.kind != "floor"]
 
 
 def _panel(left: int, top: int, outcome: Outcome, bars: Sequence[tuple[Server, Spread]]) -> list[str]:

@@ -41,7 +41,7 @@ typedef struct {
 static void *follow(void *argument)
 {
     Progress *self = argument;
-    long long begun = self->written;
+    long long begun = self->synced; /* not what is written: that may be ahead when this thread comes late */
     pthread_mutex_lock(&self->mutex);
     for (;;) {
         while (!self->ended && self->written - begun < sync_every) pthread_cond_wait(&self->changed, &self->mutex);

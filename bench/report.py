@@ -5,6 +5,7 @@ from typing import Final
 
 from bench.budgets import Verdict
 from bench.results import Outcome, Spread
+from bench.scenarios import INTO_MINIO
 from bench.servers import Missing, Server
 
 DISTURBED: Final = 0.5  # CPU seconds a second that others may use before a reader is told
@@ -15,8 +16,14 @@ def outcome_table(outcome: Outcome, servers: Sequence[Server]) -> str:
     scenario = outcome.scenario
     against = [server for server in servers if server.kind == "rival"]
     floors = {"ferryman": scenario.floor, "ferryman-os": "floor-none"}
-    header = ["", scenario.unit, "rounds", f"CPU {outcome.cpu_unit}", "peak MB", "ping p50 / p99 / max ms"]
-    header += ["request p50 / p99 ms", *(f"× {server.title}" for server in against), "× its floor"]
+    header = ["", scenario.unit, "rounds", *(f"{whose} {outcome.cpu_unit}" for whose in ("CPU", "MinIO's CPU"))]
+    header += [
+        "peak MB",
+        "ping p50 / p99 / max ms",
+        "request p50 / p99 ms",
+        *(f"× {server.title}" for server in against),
+        "× its floor",
+    ]
     rows = [header]
     for server in servers:
         rate = outcome.spread(server.name, lambda turn: turn.rate)
@@ -29,6 +36,7 @@ def outcome_table(outcome: Outcome, servers: Sequence[Server]) -> str:
                 _number(rate.median),
                 f"{_number(rate.least)}–{_number(rate.most)}",
                 _median(outcome.spread(server.name, outcome.cpu_cost), 2),
+                _median(outcome.spread(server.name, outcome.minio_cost), 2),
                 _median(outcome.spread(server.name, lambda turn: turn.peak_mb), 0),
                 _latencies(outcome, server.name, "ping_p50_ms", "ping_p99_ms", "ping_max_ms"),
                 _latencies(outcome, server.name, "request_p50_ms", "request_p99_ms"),
@@ -45,6 +53,25 @@ def outcome_table(outcome: Outcome, servers: Sequence[Server]) -> str:
     return "\n".join(
         [f"### {scenario.title}", "", table(_without_empty_columns(rows)), *([""] if notes else []), *notes]
     )
+
+
+def minio_table(outcomes: Sequence[Outcome], servers: Sequence[Server]) -> str:
+    """All scenarios into MinIO: rates, and in brackets the ratio to the same bytes put straight there."""
+    told = [outcome for outcome in outcomes if outcome.scenario.into == "minio"]
+    rows = [["", *(f"{outcome.scenario.title.removeprefix(INTO_MINIO)}, {outcome.scenario.unit}" for outcome in told)]]
+    for server in servers:
+        cells = [_rate_and_ratio(outcome, server.name) for outcome in told]
+        if any(cells):
+            rows.append([server.title, *cells])
+    return "\n".join(["### Into MinIO", "", table(rows)])
+
+
+def _rate_and_ratio(outcome: Outcome, server: str) -> str:
+    rate, ratio = outcome.spread(server, lambda turn: turn.rate), outcome.ratio(server, outcome.scenario.floor)
+    if rate is None:
+        return ""
+    compared = ratio is not None and server != outcome.scenario.floor
+    return _number(rate.median) + (f" ({ratio.median:.2f})" if compared and ratio else "")
 
 
 def budgets_table(verdicts: Sequence[Verdict]) -> str:
@@ -98,7 +125,8 @@ def _ratio(ratio: Spread | None, itself: bool) -> str:
 
 
 def _median(spread: Spread | None, digits: int) -> str:
-    return "" if spread is None else f"{spread.median:.{digits}f}"
+    """Nothing where there is none: no MinIO behind it, or no server at all."""
+    return f"{spread.median:.{digits}f}" if spread and spread.most else ""
 
 
 def _latencies(outcome: Outcome, server: str, *names: str) -> str:

@@ -41,9 +41,16 @@ class Outcome:
 
     def cpu_cost(self, turn: Measurement) -> float:
         """The server's CPU seconds for each GiB stored, or its milliseconds for each upload or HEAD."""
+        return self._each(turn.server_cpu_seconds)
+
+    def minio_cost(self, turn: Measurement) -> float:
+        """The same of the MinIO behind it."""
+        return self._each(turn.minio_cpu_seconds)
+
+    def _each(self, seconds: float) -> float:
         if self.scenario.unit == "MB/s":
-            return turn.server_cpu_seconds / (self.scenario.count * self.scenario.size / GIB)
-        return turn.server_cpu_seconds / self.scenario.count * 1e3
+            return seconds / (self.scenario.count * self.scenario.size / GIB)
+        return seconds / self.scenario.count * 1e3
 
     @property
     def cpu_unit(self) -> str:

@@ -9,6 +9,7 @@ from bench.servers import Server
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
+INTO_MINIO: Final = "into MinIO: "
 Unit = Literal["MB/s", "uploads/s", "HEAD/s"]
 Place = Literal["disk", "minio"]
 
@@ -142,7 +143,7 @@ def _into_minio(large: int, less: int) -> list[Scenario]:
     size, many = _size(large), 5000 // less
     whole = Scenario(
         name="s3-one-patch",
-        title=f"into MinIO: {size}, one PATCH",
+        title=f"{INTO_MINIO}{size}, one PATCH",
         unit="MB/s",
         count=1,
         size=large,
@@ -153,23 +154,23 @@ def _into_minio(large: int, less: int) -> list[Scenario]:
     mebibytes = replace(
         whole,
         name="s3-mib-c16",
-        title=f"into MinIO: {256 // less} × 1 MiB, {_connections(16)}",
+        title=f"{INTO_MINIO}{256 // less} × 1 MiB, {_connections(16)}",
         count=256 // less,
         size=MIB,
         connections=16,
         in_flight=16,
     )
     small = replace(mebibytes, unit="uploads/s", count=many, size=KIB)
-    title = f"into MinIO: {many:,} × 1 KiB"
+    title = f"{INTO_MINIO}{many:,} × 1 KiB"
     return [
         whole,
-        replace(whole, name="s3-8mib", title=f"into MinIO: {size} in 8 MiB PATCHes", patch=8 * MIB, in_flight=1),
+        replace(whole, name="s3-8mib", title=f"{INTO_MINIO}{size} in 8 MiB PATCHes", patch=8 * MIB, in_flight=1),
         mebibytes,
-        replace(small, name="s3-kib", title=f"{title}, create + PATCH, {_connections(16)}"),
+        replace(small, name="s3-kib", title=f"{title} in two requests, {_connections(16)}"),
         replace(
             small,
             name="s3-kib-creation",
-            title=f"{title}, creation-with-upload, {_connections(16)}",
+            title=f"{title} in one request, {_connections(16)}",
             with_creation=True,
         ),
     ]
@@ -181,8 +182,13 @@ def amount(scenario: Scenario) -> float:
 
 
 def most_bytes(chosen: Sequence[Scenario]) -> int:
-    """The room on the disk that one turn of these needs at most; small files take a block of 4 KiB and a note."""
-    return max(each.bytes_stored + max(each.count, each.known_by_rivals) * 8 * KIB for each in chosen)
+    """The room on the disk that one turn of these needs at most; small files take a block of 4 KiB and a note, and what
+    goes into MinIO lies in a buffer of tusd's before."""
+    return max(_bytes_at_once(each) + max(each.count, each.known_by_rivals) * 8 * KIB for each in chosen)
+
+
+def _bytes_at_once(scenario: Scenario) -> int:
+    return scenario.bytes_stored * (2 if scenario.into == "minio" else 1)
 
 
 def _size(size: int) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from bench.bucket import Bucket
+from bench.bucket import Bucket, minio_version
 from bench.errors import CannotMeasure
 from bench.native import HERE, program
 
@@ -185,6 +185,7 @@ def _straight() -> Server:
         synced="nothing is between the client and MinIO",
         command=None,
         into_bucket=lambda port, data, bucket: [],
+        version=minio_version(),
     )
 
 

@@ -184,14 +184,14 @@ def judge(outcome: Outcome) -> list[Verdict]:
             client["done"] == load.uploads,
         ),
         Verdict("wrong files", f"{client['wrong']} of {client['read_back']} read back", client["wrong"] == 0),
-        Verdict("tus HEAD", _times(heads), heads["count"] > 0 and heads["p99"] <= HEAD_WITHIN),
-        Verdict("… before one had ended", _times(client["early_heads_s"])),
+        Verdict("tus HEAD", times(heads), heads["count"] > 0 and heads["p99"] <= HEAD_WITHIN),
+        Verdict("… before one had ended", times(client["early_heads_s"])),
         Verdict(
             "wrong HEADs", f"{client['heads_wrong']}, and {client['heads_failed']} without an answer", _no_bad(client)
         ),
         Verdict("sent, not told by HEAD", _sizes(client["untold_bytes"])),
-        Verdict("creation", _times(client["creating_s"])),
-        Verdict("last byte to answer", _times(client["ending_s"])),
+        Verdict("creation", times(client["creating_s"])),
+        Verdict("last byte to answer", times(client["ending_s"])),
         Verdict("broken off", f"{cuts}; {client['sent_again']:,} bytes sent again"),
         Verdict(
             "memory",
@@ -205,7 +205,7 @@ def judge(outcome: Outcome) -> list[Verdict]:
     if client["refusal"]:
         lines.append(Verdict("first refusal", client["refusal"]))
     if load.ietf:
-        lines.insert(5, Verdict("IETF HEAD", _times(client["ietf_heads_s"])))
+        lines.insert(5, Verdict("IETF HEAD", times(client["ietf_heads_s"])))
     return lines
 
 
@@ -213,7 +213,8 @@ def _no_bad(client: dict[str, Any]) -> bool:
     return not client["heads_wrong"] and not client["heads_failed"]
 
 
-def _times(figures: dict[str, float]) -> str:
+def times(figures: dict[str, float]) -> str:
+    """Percentiles of a time, as the client tells them, and of how many."""
     values = (f"{name} {figures[name] * 1e3:.1f}" for name in ("p50", "p99", "max"))
     return f"{', '.join(values)} ms ({figures['count']:,})"
 

@@ -5,7 +5,7 @@ import pytest
 from bench.budgets import RATIOS, judge
 from bench.results import Outcome
 from bench.scenarios import scenarios
-from bench.servers import known
+from bench.servers import Server, known
 from tests.bench.made_up import outcome, scenario, turn
 
 
@@ -53,6 +53,23 @@ def test_worst_scenario_stands_for_all_pings() -> None:
     assert (told.figure, told.reached) == ("11.0 ms in mib-c16", False)
 
 
+def test_pings_beside_minio_are_not_judged() -> None:
+    """Where a MinIO has the processors, a small request waits for it; on the disk it does not excuse anything."""
+    calm, busy = outcome(scenario("mib-c16")), outcome(scenario("s3-mib-c16", into="minio"))
+    calm.turns["ferryman"], busy.turns["ferryman"] = [turn(1.0, ping_p99_ms=1.0)], [turn(1.0, ping_p99_ms=99.0)]
+    told = judge({"mib-c16": calm, "s3-mib-c16": busy}, {})
+    assert [each.figure for each in told if "small request" in each.promise] == ["1.0 ms in mib-c16"]
+    assert not [each for each in judge({"s3-mib-c16": busy}, {}) if "small request" in each.promise]
+
+
+def test_what_goes_into_minio_is_held_to_what_goes_straight_there() -> None:
+    """A ratio like the others."""
+    of = outcome(scenario("s3-8mib", into="minio"), ferryman=[85.0], straight=[100.0], tusd=[60.0])
+    told = verdicts(of)
+    assert told["title of s3-8mib: ferryman ≥ 0.85 × straight"] == ("0.85 (0.85–0.85)", True)
+    assert told["title of s3-8mib: ferryman ≥ 1.5 × tusd"] == ("1.42 (1.42–1.42)", False)
+
+
 def test_promises_name_scenarios_and_servers_that_exist() -> None:
     """A promise about a name that nobody measures would never be judged."""
     loads = {each.name: each for each in scenarios(1024, quick=False)}
@@ -60,3 +77,7 @@ def test_promises_name_scenarios_and_servers_that_exist() -> None:
     assert {each.scenario for each in RATIOS} <= set(loads)
     assert {name for each in RATIOS for name in (each.server, each.other)} <= servers
     assert {each.floor for each in loads.values()} <= servers
+    here = {each.name: each for each in known() if isinstance(each, Server)}
+    for each in RATIOS:
+        for name in {each.server, each.other} & set(here):
+            assert loads[each.scenario].concerns(here[name]), (each.scenario, name)

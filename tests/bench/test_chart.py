@@ -35,6 +35,12 @@ def test_server_without_a_figure_is_named() -> None:
     assert "no figure: Tusd" in texts
 
 
+def test_server_that_has_nothing_to_do_with_a_scenario_is_not_named() -> None:
+    """One that stores on the disk only is not missing in what goes into MinIO."""
+    texts = [text.text for text in drawn(ferryman=[200.0]).iter(f"{SVG}text")]
+    assert not [text for text in texts if text and text.startswith("no figure")]
+
+
 def test_colours_follow_the_reader() -> None:
     """One picture for pages in light and in dark mode."""
     style = next(drawn(ferryman=[1.0]).iter(f"{SVG}style")).text or ""

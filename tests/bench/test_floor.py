@@ -38,6 +38,28 @@ WAITING = """
 #include <unistd.h>
 int fdatasync(int file) { (void)file; while (access(getenv("SYNC_MAY_END"), F_OK)) usleep(1000); return 0; }
 """
+LATE = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+struct start { void *(*run)(void *); void *argument; };
+static void *late(void *given)
+{
+    struct start own = *(struct start *)given;
+    free(given);
+    usleep(200000);
+    return own.run(own.argument);
+}
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *argument)
+{
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    struct start *start = malloc(sizeof *start);
+    *start = (struct start){run, argument};
+    return create(thread, how, late, start);
+}
+"""
 
 
 def floor(name: str) -> Server:
@@ -121,6 +143,17 @@ def test_floor_risks_as_much_as_it_says(
         sending.result()
     assert reached - 2 * MIB < most <= reached
     check_stored(data, count=1, size=16 * MIB, content=body.content)
+
+
+@pytest.mark.parametrize("name", ["floor-overlap", "floor-bounded"])
+def test_floor_whose_second_thread_comes_late_goes_on(
+    name: str, data: Path, body: Body, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the writing may be ahead of it by all that may be at risk; it begins at the beginning still."""
+    monkeypatch.setenv("LD_PRELOAD", preloaded(tmp_path, LATE))
+    arguments: list[str | int] = ["--count", 1, "--size", 24 * MIB, "--body", str(body.file)]
+    with running(floor(name), data) as target, loaded(target.port, "/files/", *arguments) as told:
+        assert told["bytes"] == 24 * MIB
 
 
 def preloaded(folder: Path, source: str) -> str:

@@ -113,3 +113,49 @@ def test_heads_ask_for_the_paths_of_the_file(scripted: Scripted, tmp_path: Path)
     with loaded(port, "/files/", "--count", 3, "--size", 10, "--heads", str(paths)) as told:
         assert told["requests"] == 3
         assert told["first_path"] in ("/files/a", "/files/b")
+
+
+def stored(tag: str) -> str:
+    """How S3 answers a PUT."""
+    return f'HTTP/1.1 200 OK\nETag: "{tag}"\nContent-Length: 0\n\n'
+
+
+def puts(folder: Path, lines: str) -> list[str | int]:
+    """The arguments for PUTs that are written like this; the tags go to `etags`."""
+    (folder / "puts").write_text(lines)
+    return ["--puts", str(folder / "puts"), "--etags", str(folder / "etags")]
+
+
+def test_puts_go_to_their_paths_and_their_tags_are_kept_in_order(scripted: Scripted, tmp_path: Path) -> None:
+    """Speaking S3, nobody is asked afterwards; the tags are there when the figures are."""
+    arguments = puts(tmp_path, "0 10 /bucket/a?signed=1\n10 5 /bucket/b\n")
+    with loaded(scripted(stored("one"), stored("two")), "/", "--count", 2, *arguments) as told:
+        assert (told["uploads"], told["bytes"], told["wire_bytes"], told["requests"]) == (2, 15, 15, 2)
+        assert (tmp_path / "etags").read_text() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer", "words"),
+    [
+        (
+            "0 10 /a?secret\n",
+            "HTTP/1.1 403 Forbidden\nContent-Length: 4\n\nwhy?",
+            "PUT /a: expected 200, got: HTTP/1.1 403",
+        ),
+        ("0 10 /a\n", "HTTP/1.1 200 OK\nContent-Length: 0\n\n", "PUT /a: 200 without an ETag"),
+        ("", "", "names 0 PUTs, not 1"),
+        ("/a\n", "", "not a PUT: /a"),
+    ],
+    ids=["refused", "no tag", "too few", "nonsense"],
+)
+def test_wrong_put_ends_the_run_in_words(
+    scripted: Scripted, tmp_path: Path, lines: str, answer: str, words: str
+) -> None:
+    """What signs a request is not told."""
+    with (
+        pytest.raises(CannotMeasure) as caught,
+        loaded(scripted(answer), "/", "--count", 1, *puts(tmp_path, lines)),
+    ):
+        pass
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)

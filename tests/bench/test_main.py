@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.__main__ import main
 from bench.processes import family
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,35 @@ def test_run_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
 
 
+def test_names_may_have_commas_between_them() -> None:
+    """As other commands take them."""
+    done = bench("--list", "--scenarios", "s3-kib,mib-c1", "--servers", "ferryman,straight", "floor-none")
+    names = [line.split()[0] for line in done.stdout.splitlines() if line]
+    assert names == ["mib-c1", "s3-kib", "ferryman", "straight", "floor-none"]
+
+
+def test_run_without_minio_goes_on_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is named with its reason, like a rival that is missing; alone it is nothing to measure."""
+
+    def no_minio() -> Path:
+        raise RuntimeError("MinIO was not built")
+
+    monkeypatch.setattr("bench.bucket.program", no_minio)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process goes on
+    arguments = ["bench", "--mib", "16", "--rounds", "1", "--servers", "ferryman", "--dir", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", [*arguments, "--scenarios", "one-patch", "s3-one-patch"])
+    assert main() == 0
+    told = capsys.readouterr().out
+    assert "- MinIO: MISSING: MinIO was not built" in told
+    assert "### 16 MiB, one PATCH" in told
+    assert "into MinIO" not in told
+    monkeypatch.setattr("sys.argv", [*arguments, "--scenarios", "s3-one-patch"])
+    assert main() == 2
+    assert "bench: MinIO: MinIO was not built" in capsys.readouterr().err
+
+
 def test_list_names_scenarios_and_servers() -> None:
     """And measures nothing."""
     done = bench("--list")
@@ -81,6 +111,10 @@ def test_list_names_scenarios_and_servers() -> None:
     ("arguments", "words"),
     [
         (["--scenarios", "x"], "no scenario is called x; there are: one-patch,"),
+        (
+            ["--scenarios", "s3-kib", "--servers", "floor-none"],
+            "none of these servers stores where these scenarios ask",
+        ),
         (["--servers", "x"], "no server is called x; there are: ferryman,"),
         (["--publish", "--quick"], "--publish is for all servers and 5 rounds or more"),
         (["--mib", "17"], "--mib is a multiple of 16"),

@@ -1,7 +1,7 @@
 """The tables: every server that was asked for has its line or its reason."""
 
 from bench.budgets import Verdict
-from bench.report import budgets_table, heading, outcome_table, table
+from bench.report import budgets_table, heading, minio_table, outcome_table, table
 from bench.servers import Missing
 from tests.bench.made_up import outcome, scenario, server, turn
 
@@ -54,6 +54,29 @@ def test_memory_as_disk_is_told() -> None:
     """Durable figures of a tmpfs mean nothing."""
     assert "This folder is memory" in heading(MACHINE | {"file_system": "tmpfs"}, [], [])
     assert "This folder is memory" not in heading(MACHINE, [], [])
+
+
+def test_scenarios_into_minio_have_a_table_together() -> None:
+    """Rates with their ratio to what is put straight there; what goes to the disk is not in it."""
+    first = outcome(scenario("s3-8mib", into="minio", floor="straight"), ferryman=[50.0], straight=[100.0])
+    second = outcome(scenario("s3-kib", into="minio", floor="straight", unit="uploads/s"), straight=[900.0])
+    rows = minio_table([outcome(scenario(), ferryman=[1.0]), first, second], [*SERVERS, server("straight", "floor")])
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.splitlines()[2:]]
+    assert cells[0] == ["", "title of s3-8mib, MB/s", "title of s3-kib, uploads/s"]
+    assert cells[2:] == [["Ferryman", "50.0 (0.50)", ""], ["Straight", "100", "900"]]
+
+
+def test_what_nobody_spent_is_left_open() -> None:
+    """No MinIO behind it, no column; no server in between, no figure of one."""
+    of = outcome(scenario("s3-8mib", into="minio"))
+    of.turns["ferryman"] = [turn(1.0, server_cpu_seconds=2.0, minio_cpu_seconds=5.0, peak_mb=90.0)]
+    of.turns["straight"] = [turn(1.0, minio_cpu_seconds=4.0)]
+    told = outcome_table(of, [*SERVERS, server("straight", "floor")]).splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in told if line.startswith("|")]
+    assert rows[0][3:6] == ["CPU s/GiB", "MinIO's CPU s/GiB", "peak MB"]
+    assert [row[3:6] for row in rows[2:]] == [["2.00", "5.00", "90"], ["", "4.00", ""]]
+    of.turns["ferryman"], of.turns["straight"] = [turn(1.0, server_cpu_seconds=2.0)], []
+    assert "MinIO" not in outcome_table(of, SERVERS)
 
 
 def test_verdicts_are_words() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.bucket import Depot
 from bench.rounds import fresh_folder, measure, rotated
-from bench.scenarios import KIB
+from bench.scenarios import KIB, MIB, Scenario
 from bench.servers import Server, known
 from tests.bench.made_up import scenario, server
 
@@ -80,6 +81,35 @@ def test_heads_are_asked_of_uploads_made_beforehand(name: str, tmp_path: Path) -
     (turn,) = outcome.of(name)
     assert turn.rate > 0
     assert list(tmp_path.iterdir()) == []
+
+
+INTO_MINIO = [
+    pytest.param(scenario("s3-one-patch", count=1, size=20 * MIB, into="minio", in_flight=3), id="one PATCH"),
+    pytest.param(scenario("s3-8mib", count=1, size=20 * MIB, patch=8 * MIB, into="minio"), id="8 MiB PATCHes"),
+    pytest.param(scenario("s3-kib", count=40, size=KIB, connections=4, into="minio", in_flight=4), id="small"),
+    pytest.param(
+        scenario("s3-kib-creation", count=40, size=KIB, connections=4, with_creation=True, into="minio", in_flight=4),
+        id="creation with upload",
+    ),
+]
+
+
+@pytest.mark.parametrize("into_minio", INTO_MINIO)
+def test_bytes_into_minio_are_measured_beside_those_put_straight_there(
+    into_minio: Scenario, minio_program: Path, tmp_path: Path
+) -> None:
+    """Both have figures, MinIO's own among them; servers that store on the disk only have nothing to do with it."""
+    (tmp_path / "minio").mkdir()
+    with Depot(tmp_path / "minio") as depot:
+        servers = really("ferryman", "straight", "floor-none")
+        outcome = measure(into_minio, servers, 1, tmp_path, lambda text: None, depot)
+    assert outcome.failures == {}
+    assert set(outcome.turns) == {"ferryman", "straight"}
+    assert outcome.unable == {}
+    (ours,), (straight,) = outcome.of("ferryman"), outcome.of("straight")
+    assert ours.peak_mb > 0 == straight.peak_mb
+    assert 0 < ours.wire_bytes == straight.wire_bytes
+    assert ours.pings > 0 < straight.pings
 
 
 def broken(script: str) -> Server:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.native import HERE
 from bench.servers import Missing, chosen, known
@@ -57,6 +58,28 @@ def test_unknown_name_is_refused_with_the_known_ones() -> None:
     """A slip of the fingers does not measure nothing."""
     with pytest.raises(CannotMeasure, match=r"no server is called x; there are: ferryman, .*floor-none"):
         chosen(["x"], lambda name, wanted: False)
+
+
+def test_into_minio_go_ours_tusd_and_what_goes_straight_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything but the last stores on the disk too."""
+    tusd = tmp_path / "tusd"
+    tusd.write_text("#!/bin/sh\necho Version: v2.9.9\n")
+    tusd.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    servers, _ = chosen(["*"], everything)
+    assert {each.name for each in servers if each.into_bucket} == {"ferryman", "tusd", "straight"}
+    assert {each.name for each in servers if not each.command} == {"straight"}
+
+
+def test_servers_are_told_the_bucket() -> None:
+    """Bucket and endpoint on the command line; keys are not there, where everybody on the machine could read them."""
+    bucket = Bucket(name="some-bucket", port=9, pid=1, access_key="a-user", secret_key="a-secret")
+    (ours,), _ = chosen(["ferryman"], lambda name, wanted: name in wanted)
+    assert ours.into_bucket is not None
+    told = ours.into_bucket(1080, Path("data"), bucket)
+    assert told[-4:] == ["--store", "s3://some-bucket/bench", "--s3-endpoint", "http://127.0.0.1:9"]
+    assert "a-secret" not in told
+    assert bucket.environment()["AWS_SECRET_ACCESS_KEY"] == "a-secret"
 
 
 def test_lock_of_the_node_packages_holds_what_is_asked_for_by_hash_and_names_no_address() -> None:
