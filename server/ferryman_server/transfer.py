@@ -81,7 +81,7 @@ class Transfer:
         self._over = False  # the body has ended: only the settlement commits from here on
         self._more = asyncio.Event()  # something has become durable by itself
         self._overdue = False  # the checkpoint that falls due is to make all durable
-        self._keeps_books = isinstance(store, KeepsNoBooks)
+        self._noting = isinstance(store, KeepsNoBooks)  # bytes become durable by themselves; notes say which
         self._intake = Intake(
             store=store,
             record=record,
@@ -122,7 +122,7 @@ class Transfer:
         transfer, and whoever asked finds the last committed offset in the state."""
         if not self._plain or self._over:
             return
-        if self._keeps_books:  # what is on its way to the store may be so for long
+        if self._noting:  # what is on its way to the store may be so for long
             if not self._committing.locked():
                 await self._checkpoint(waits=False)
             return
@@ -168,14 +168,14 @@ class Transfer:
         except StoreFull:
             if self._plain:
                 with contextlib.suppress(StateError):  # the database may lie on the same full disk: nothing was told
-                    await self._commit_mark(waits=not self._keeps_books)  # what still fitted is kept
+                    await self._commit_mark(waits=not self._noting)  # what still fitted is kept
             raise
         except BytesLost as loss:
             async with self._committing:
                 self.record = await lose(self._state, self.record, self._lease, loss, self._pace.clock())
             raise
         except StoreError:
-            if self._plain and self._keeps_books:
+            if self._plain and self._noting:
                 with contextlib.suppress(StateError, Fenced):
                     await self._commit_mark(waits=False)  # what has arrived there is kept
             raise
@@ -249,7 +249,7 @@ class Transfer:
             async with pacing.turn("checkpoint"):
                 self._again, overdue = False, self._overdue
                 self._overdue = False
-                await self._checkpoint(waits=overdue or not self._keeps_books)
+                await self._checkpoint(waits=overdue or not self._noting)
                 await self._rest()
         self._ticking = None
 
@@ -286,7 +286,7 @@ class Transfer:
 
     async def _save(self, noted: Noted, *, whole: bool) -> None:
         record = self._moved(noted.mark, whole=whole, published=noted.published)
-        if record is not self.record:
+        if record is not self.record or noted.notes:  # a part may take the place of tails that were told already
             with self._metrics.commit_seconds.time():
                 await self._state.save(record, self._lease, notes=noted.notes or None)
             self._metrics.stored_bytes.inc(record.upload.offset - self.record.upload.offset)
@@ -302,19 +302,20 @@ class Transfer:
             return Noted(mark=Mark(self.record.upload.offset, self.record.crc64))
         with self._metrics.sync_seconds.time():
             syncing = in_thread(self._intake.sync, whole=whole, last=whole and self._ends_at(reach))
-            if not self._keeps_books:
+            if not self._noting:
                 return Noted(mark=await syncing)
-            await self._kept_meanwhile(syncing, reach)
+            await self._kept_meanwhile(syncing, reach if whole else None)
         return self._durable()
 
-    async def _kept_meanwhile(self, syncing: "asyncio.Future[Mark]", reach: int) -> None:
-        """Wait until all up to `reach` is durable, and commit what is before: a store may be away for long."""
+    async def _kept_meanwhile(self, syncing: "asyncio.Future[Mark]", end: int | None) -> None:
+        """Wait until all is durable, and commit what is meanwhile: a store may be away for long. `end`: of a body that
+        was taken whole; that is left to be told with what it means."""
         syncing.add_done_callback(lambda _: self._more.set())
         while not syncing.done():
             await self._more.wait()
             self._more.clear()
             noted = self._durable()
-            if noted.mark.offset < reach and not noted.published:  # the end is told with what it means
+            if end is None or noted.mark.offset < end:
                 await self._save(noted, whole=False)
         await syncing
 
