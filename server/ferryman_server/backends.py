@@ -19,6 +19,7 @@ from ferryman_server.storage.base import Store, StoreError
 from ferryman_server.storage.identity import DataLock, prepare_folder, read_store_id
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
+from ferryman_server.threads import in_thread
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +74,8 @@ async def opened(backends: Backends) -> AsyncIterator[Backends]:
         await backends.state.open()
         yield backends
     finally:
+        await in_thread(backends.store.close)  # what it has on its way may still ask for its books, on this loop
         await backends.state.close()
-        backends.store.close()
         backends.close()
 
 

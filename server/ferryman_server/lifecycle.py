@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from ferryman_protocol.model import Phase
-from ferryman_server.backends import Backends
+from ferryman_server.backends import Backends, opened
 from ferryman_server.house import House
 from ferryman_server.reaper import run_reaper
 from ferryman_server.recovery import is_final, recover
@@ -35,12 +35,7 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
         if backends.lock is not None:
             backends.lock.acquire()
             stack.callback(backends.lock.release)
-        stack.callback(backends.close)
-        backends.attach()
-        stack.callback(backends.store.close)  # also when the state cannot be opened
-        await backends.state.open()
-        stack.push_async_callback(backends.state.close)
-        stack.callback(backends.store.close)
+        await stack.enter_async_context(opened(backends))
         previous, current = backends.previous_boot(), kernel_boot_id()
         await recover(house, same_boot=None if previous is None or current is None else previous == current)
         stack.push_async_callback(house.mover.move)

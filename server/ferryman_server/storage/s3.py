@@ -17,7 +17,7 @@ uploads are rubbish, and its finished ones are taken in again by `ferryman gc --
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -29,7 +29,7 @@ from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
 from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger
-from ferryman_server.storage.s3_books import CREATING, Books, Part, Tail, changes, crc_of, read_books
+from ferryman_server.storage.s3_books import CREATING, Books, Part, Tail, books_of, changes, crc_of
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_concatenation import Concatenation, Source
 from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
@@ -39,7 +39,7 @@ from ferryman_server.storage.s3_labels import OWNER, label_of
 from ferryman_server.storage.s3_links import Links
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
-from ferryman_server.storage.s3_publishing import is_it, make_once
+from ferryman_server.storage.s3_publishing import PutOnce, is_it, make_once
 from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_strays import strays
@@ -126,9 +126,7 @@ class S3Store:
     def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> S3Writer:
         """Open at `offset`, where the books end. Raises StoreError when they end elsewhere."""
         entry = self._known(upload_id)
-        books = self._books(entry)
-        if books.end != offset:
-            raise StoreError(f"upload {upload_id} has {books.end} bytes, but {offset} were acknowledged")
+        books = self._ending_at(entry, offset)
         upload = entry.upload
         order = Order(
             upload_id=upload_id,
@@ -149,13 +147,12 @@ class S3Store:
         return crc
 
     def _put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], size: int, crc: int, fence: int) -> None:
-        def make(*, replaces: str | None) -> None:
-            s3_calls.put(self._client, target, chunks, size, crc, _headers(upload), replaces=replaces)
+        put = PutOnce(self._client, target, lambda: chunks, size, crc, _headers(upload))
 
         def still_ours() -> None:
             self._ledger.note(upload.id, {}, fence)
 
-        again(lambda: make_once(self._client, target, size, crc, make, still_ours), patience=self._yard.patience)
+        again(lambda: put(still_ours), patience=self._yard.patience)
 
     def writer(self, upload_id: str, offset: int) -> S3Writer:
         """Open at `offset` without a lease."""
@@ -166,12 +163,12 @@ class S3Store:
         entry = self._look_up(upload_id)
         if entry is None or entry.upload.phase is Phase.COMPLETE:
             return -1
-        return self._books(entry).end or (0 if entry.notes else -1)
+        return books_of(entry).end or (0 if entry.notes else -1)
 
     def publish(self, upload_id: str, length: int) -> None:
         """Make the object of what the books say; may be repeated. Raises StoreError."""
         entry = self._known(upload_id)
-        target, books = _target(entry), self._books(entry)
+        target, books = _target(entry), books_of(entry)
         checked = entry.upload.concat is not Concat.FINAL or books.upload is None  # see s3_concatenation
         crc = entry.crc64 if checked else None
         if (books.tails or books.end < length) and self._is_there(target, length, crc):
@@ -195,9 +192,7 @@ class S3Store:
     def append_copy(self, upload_id: str, offset: int, source_id: str, length: int, fence: int) -> Copied:
         """Append the published source to the final upload; see :mod:`s3_concatenation`."""
         entry, part = self._known(upload_id), self._known(source_id)
-        books = self._books(entry)
-        if books.end != offset:
-            raise StoreError(f"upload {upload_id} has {books.end} bytes, but {offset} were acknowledged")
+        books = self._ending_at(entry, offset)
         if part.upload.phase is not Phase.COMPLETE or part.upload.offset != length:
             raise StoreError(f"upload {source_id} has not the {length} bytes that were published")
 
@@ -248,25 +243,19 @@ class S3Store:
         start, stop, crc = books.parts_end, books.end, crc_of(books.tails)
 
         def send() -> str:
-            body = self._bytes_of(books.tails)
+            body = s3_calls.get_all(self._client, books.tails)
             given = crc if checked else None
             return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, given)
 
         last = Part(start=start, stop=stop, crc64=crc, number=books.next, etag=self._again(send))
         return replace(books, parts=(*books.parts, last), tails=())
 
-    def _bytes_of(self, tails: Iterable[Tail]) -> Iterator[bytes]:
-        for tail in tails:
-            yield from s3_calls.get(self._client, tail.key, 0, tail.size)
-
     def _put(self, books: Books, target: str, length: int, headers: dict[str, str]) -> None:
-        crc = crc_of(books.tails)
-
-        def make(*, replaces: str | None) -> None:
-            body = self._bytes_of(books.tails)
-            s3_calls.put(self._client, target, body, length, crc, headers, replaces=replaces)
-
-        self._again(lambda: make_once(self._client, target, length, crc, make))
+        tails = books.tails
+        put = PutOnce(
+            self._client, target, lambda: s3_calls.get_all(self._client, tails), length, crc_of(tails), headers
+        )
+        self._again(put)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -274,7 +263,7 @@ class S3Store:
         """Yield bytes [start, stop) of the object, in pieces of at most 1 MiB; the connection is open while the
         iterator lives. With `published=False`, tails of an unfinished upload are read too; its parts cannot be."""
         entry = self._known(upload_id)
-        tails = () if published else self._books(entry).tails
+        tails = () if published else books_of(entry).tails
         return self._pieces(entry, tails, start, stop)
 
     def link(self, target: str) -> str | None:
@@ -358,11 +347,12 @@ class S3Store:
             raise StoreError(f"upload {upload_id} is missing")
         return entry
 
-    def _books(self, entry: Entry) -> Books:
-        try:
-            return read_books(entry.notes)
-        except ValueError as error:
-            raise StoreError(f"the notes of upload {entry.upload.id} are damaged: {error}") from error
+    def _ending_at(self, entry: Entry, offset: int) -> Books:
+        """The books, which must end at the offset that was acknowledged."""
+        books = books_of(entry)
+        if books.end != offset:
+            raise StoreError(f"upload {entry.upload.id} has {books.end} bytes, but {offset} were acknowledged")
+        return books
 
 
 def _target(entry: Entry) -> str:

@@ -15,6 +15,8 @@ from functools import reduce
 from typing import Final
 
 from ferryman_server.digests import combine
+from ferryman_server.storage.base import StoreError
+from ferryman_server.storage.ledger import Entry
 
 LEAST_PART: Final = 8 << 20  # bytes of a part at least: S3 wants 5 MiB, small parts cost it more
 LARGEST_PART: Final = 5 << 30  # bytes (S3, "multipart upload limits"), as the next two
@@ -138,6 +140,14 @@ def changes(before: Books, after: Books) -> dict[str, str | None]:
     notes |= {tail_note(tail)[0]: None for tail in before.tails if tail not in after.tails}
     notes |= dict(tail_note(tail) for tail in after.tails if tail not in before.tails)
     return notes | {UPLOAD: after.upload, CREATING: "1" if after.creating else None, NEXT: str(after.next)}
+
+
+def books_of(entry: Entry) -> Books:
+    """The books of an upload. Raises StoreError when they make no sense."""
+    try:
+        return read_books(entry.notes)
+    except ValueError as error:
+        raise StoreError(f"the notes of upload {entry.upload.id} are damaged: {error}") from error
 
 
 # -- how large a part is ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The requests of the S3 API that the store makes, one function each, and what their answers say."""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from ferryman_server.storage.s3_books import Tail
 from ferryman_server.storage.s3_client import Body, S3Client
 from ferryman_server.storage.s3_errors import S3Error, local_name, read_error, refusal
 
@@ -92,6 +93,12 @@ def head(client: S3Client, key: str) -> Head | None:
 def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -> Iterator[bytes]:
     """The bytes [start, stop) of an object."""
     return client.read(key, start, stop, piece)
+
+
+def get_all(client: S3Client, tails: Iterable[Tail]) -> Iterator[bytes]:
+    """The bytes of tails behind each other."""
+    for tail in tails:
+        yield from get(client, tail.key, 0, tail.size)
 
 
 def delete(client: S3Client, key: str) -> None:

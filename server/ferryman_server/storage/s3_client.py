@@ -46,17 +46,17 @@ class S3Client:
     """Requests to one bucket."""
 
     def __init__(self, endpoint: str, bucket: str, keys: Keys, region: str) -> None:
-        """`endpoint`: for instance `http://127.0.0.1:9000`."""
+        """`endpoint`: for instance `http://127.0.0.1:9000`, without a path."""
         self.endpoint = endpoint.rstrip("/")
         self.bucket = bucket
         parts = urllib.parse.urlsplit(self.endpoint)
-        kind = _HTTPS if parts.scheme == "https" else _HTTP
-        timeout = urllib3.Timeout(connect=CONNECT, read=SILENCE)
-        self._pool = kind(parts.hostname or "", parts.port, maxsize=POOL, timeout=timeout, retries=False)
         self.secure = parts.scheme == "https"
         self.address = (parts.hostname or "", parts.port or (443 if self.secure else 80))
+        kind = _HTTPS if self.secure else _HTTP
+        timeout = urllib3.Timeout(connect=CONNECT, read=SILENCE)
+        self._pool = kind(*self.address, maxsize=POOL, timeout=timeout, retries=False)
         self._host = parts.netloc
-        self._root = parts.path + "/" + urllib.parse.quote(bucket, safe=UNRESERVED)
+        self._root = "/" + urllib.parse.quote(bucket, safe=UNRESERVED)
         self._signer = Signer(keys, region)
 
     def close(self) -> None:
@@ -64,12 +64,12 @@ class S3Client:
         self._pool.close()
 
     def path_of(self, key: str) -> str:
-        """`/bucket/key`, percent-encoded: how a copy names its source."""
-        return f"/{self.bucket}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}"
+        """`/bucket/key`, percent-encoded: in a URL, and how a copy names its source. Empty: the bucket itself."""
+        return f"{self._root}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}" if key else self._root
 
     def head_of(self, method: str, key: str, headers: Mapping[str, str], size: int) -> bytes:
         """The head of a signed request with a body of so many bytes, for whoever sends it by itself."""
-        path = self._path(key)
+        path = self.path_of(key)
         fields = {**self._signer.sign(method, path, {}, headers, host=self._host), "content-length": str(size)}
         lines = [f"{method} {path} HTTP/1.1", *[f"{name}: {value}" for name, value in fields.items()]]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
@@ -133,7 +133,7 @@ class S3Client:
         body: Body | None,
         size: int | None,
     ) -> urllib3.BaseHTTPResponse:
-        path = self._path(key)
+        path = self.path_of(key)
         sent = self._signer.sign(method, path, query, headers, host=self._host)
         if size is not None:
             sent["content-length"] = str(size)
@@ -152,9 +152,6 @@ class S3Client:
             if isinstance(error, StoreError):  # from the body's own pieces
                 raise
             raise unreachable(self._name(method, key, query), error) from error
-
-    def _path(self, key: str) -> str:
-        return f"{self._root}/{urllib.parse.quote(key, safe=UNRESERVED + '/')}" if key else self._root
 
     def _name(self, method: str, key: str, query: Mapping[str, str]) -> str:
         """The request, as an operator reads it in a log."""

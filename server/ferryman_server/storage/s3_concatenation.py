@@ -131,8 +131,7 @@ class Concatenation:
         return self._again(lambda: b"".join(s3_calls.get(self._client, source.key, 0, count)))
 
     def _pieces(self, tails: tuple[Tail, ...], body: bytes) -> Iterator[bytes]:
-        for tail in tails:
-            yield from s3_calls.get(self._client, tail.key, 0, tail.size)
+        yield from s3_calls.get_all(self._client, tails)
         yield body
 
 

@@ -1,7 +1,7 @@
 """What an S3 server answers when it does not do something, and what may be tried again.
 
-S3Error ── Unreachable      no answer, or a broken one: it may have been done
-        └─ the server's own: a status and a code, `NoSuchUpload` for instance
+S3Error      a status and a code, `NoSuchUpload` for instance; no status: there was no answer, and it may be done
+ └─ S3Full   no room there
 """
 
 import re

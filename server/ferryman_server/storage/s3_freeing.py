@@ -5,9 +5,8 @@ What it has is what its notes say. In the end they say that all is freed, so tha
 
 from ferryman_protocol.model import Phase
 from ferryman_server.storage import s3_calls
-from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.ledger import Entry, Ledger, Notes
-from ferryman_server.storage.s3_books import CREATING, FREED, read_books
+from ferryman_server.storage.s3_books import FREED, books_of
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_names import Names
 
@@ -34,13 +33,10 @@ def free_tails(client: S3Client, names: Names, upload_id: str) -> None:
 
 
 def _free_books(client: S3Client, entry: Entry, target: str) -> None:
-    try:
-        books = read_books(entry.notes)
-    except ValueError as error:
-        raise StoreError(f"the notes of upload {entry.upload.id} are damaged: {error}") from error
+    books = books_of(entry)
     if books.upload is not None:
         s3_calls.abort(client, target, books.upload)
-    if CREATING in entry.notes:
+    if books.creating:
         s3_calls.abort_all(client, target)
     for tail in books.tails:
         s3_calls.delete(client, tail.key)

@@ -6,12 +6,12 @@ what an attempt of this upload with other bytes left (keys hold the upload's id)
 replaced, if it is still the one that was looked at.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.s3_calls import Head
-from ferryman_server.storage.s3_client import S3Client
+from ferryman_server.storage.s3_client import Body, S3Client
 from ferryman_server.storage.s3_errors import S3Error
 
 
@@ -20,6 +20,35 @@ class Make(Protocol):
 
     def __call__(self, *, replaces: str | None) -> None:
         """Make it; in the place of the object with this ETag, if one is given. Raises S3Error."""
+
+
+class PutOnce:
+    """One PUT that makes the object, in the manner of :func:`make_once`; to be called until it succeeds."""
+
+    def __init__(
+        self,
+        client: S3Client,
+        key: str,
+        body: Callable[[], Body],
+        size: int,
+        crc64: int,
+        headers: Mapping[str, str],
+    ) -> None:
+        """`body` is asked for with each attempt."""
+        self._client = client
+        self._key = key
+        self._body = body
+        self._size = size
+        self._crc64 = crc64
+        self._headers = headers
+
+    def __call__(self, still_ours: Callable[[], None] = lambda: None) -> None:
+        """Make the object, or find that it is there. Raises S3Error."""
+        make_once(self._client, self._key, self._size, self._crc64, self._make, still_ours)
+
+    def _make(self, *, replaces: str | None) -> None:
+        body = self._body()
+        s3_calls.put(self._client, self._key, body, self._size, self._crc64, self._headers, replaces=replaces)
 
 
 def is_it(found: Head, size: int, crc64: int | None) -> bool:

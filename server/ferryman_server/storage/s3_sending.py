@@ -68,6 +68,7 @@ class Sender:
     def reserve(self, number: int) -> None:
         """See that this number is reserved, and that the multipart upload is there. Raises StoreError."""
         with self._creation:
+            self._check()
             self.numbers.reserve(number, self._note, self._stop.is_set)
             if self.multipart is None:
                 self.multipart = self._create()
@@ -130,8 +131,7 @@ class Sender:
 
     def body(self, load: Load) -> Iterator[bytes | memoryview]:
         """The bytes of a load: of tails, read back piece by piece, and of the run behind them."""
-        for tail in load.sources:
-            yield from s3_calls.get(self._yard.client, tail.key, 0, tail.size)
+        yield from s3_calls.get_all(self._yard.client, load.sources)
         if load.run is not None:
             yield from load.run.chunks()
 

@@ -33,9 +33,9 @@ from ferryman_server.storage.s3_books import (
     part_size,
     tail_note,
 )
-from ferryman_server.storage.s3_calls import delete, put
+from ferryman_server.storage.s3_calls import delete
 from ferryman_server.storage.s3_memory import GivenUp
-from ferryman_server.storage.s3_publishing import make_once
+from ferryman_server.storage.s3_publishing import PutOnce
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
 from ferryman_server.storage.s3_sending import Load, Sender, crc_of_load
@@ -64,7 +64,7 @@ class S3Writer:
         self._published: Mark | None = None
         self._prepared_to_send = False
         self._busy = False  # bytes are being put into the run
-        self._durable = list(books.parts)  # without a gap
+        self._durable = books.parts_end  # the offset up to which parts are, without a gap
         self._durable_crc = crc_of(books.parts)
         self._unnoted: list[Part] = []  # of these, what no commit has told of
         self._tails_noted = list(books.tails)
@@ -261,22 +261,15 @@ class S3Writer:
     def _put_alone(self) -> None:
         """One PUT: all of it is in memory, or in a few tails and in memory."""
         self._sender.abort_all()
-        run, order, client = self._run, self._order, self._yard.client
-        load = Load(0, run.stop, run, tuple(self._tails))
+        order = self._order
+        load = Load(0, self._run.stop, self._run, tuple(self._tails))
         crc = crc_of_load(load)
-
-        def make(*, replaces: str | None) -> None:
-            body = self._sender.body(load)
-            put(client, order.target, body, load.stop, crc, order.headers, replaces=replaces)
+        put = PutOnce(self._yard.client, order.target, lambda: self._sender.body(load), load.stop, crc, order.headers)
 
         def still_ours() -> None:
             self._yard.ledger.note(order.upload_id, {}, order.fence)
 
-        again(
-            lambda: make_once(client, order.target, load.stop, crc, make, still_ours),
-            patience=self._yard.patience,
-            stop=self._stop,
-        )
+        again(lambda: put(still_ours), patience=self._yard.patience, stop=self._stop)
         self._published = Mark(load.stop, crc)
 
     def noted(self) -> Noted:
@@ -286,12 +279,11 @@ class S3Writer:
         with self._changed:
             while self._flight and isinstance(part := self._flight[0].result, Part):
                 self._flight.popleft()
-                self._durable.append(part)
+                self._durable = part.stop
                 self._unnoted.append(part)
                 self._durable_crc = crc_of([part], self._durable_crc)
             tails = _done(self._flight[0].tails if self._flight else self._tails)
-            parts_end = self._durable[-1].stop if self._durable else 0
-            offset = tails[-1].stop if tails else parts_end
+            offset = tails[-1].stop if tails else self._durable
             self._to_note = (list(self._unnoted), tails)
             return Noted(mark=Mark(offset, crc_of(tails, self._durable_crc)), notes=self._notes(tails))
 
