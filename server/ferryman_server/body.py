@@ -7,7 +7,7 @@ never two at a time, while the next piece is being received. How the bytes come 
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 PIECE: Final = 1 << 20  # bytes: what is gathered before a piece is handed to the sink
 
@@ -34,6 +34,18 @@ class Sink(Protocol):
 
         The memory behind `piece` is reused after the call returns.
         """
+
+
+@runtime_checkable
+class Lends(Sink, Protocol):
+    """Sinks that have memory for bytes that come fast, so that nobody has to copy them."""
+
+    def lend(self) -> memoryview | None:
+        """Where the next bytes are to be put; None: `write` takes them from anywhere. What was put at its beginning is
+        then handed to `write`, once. Called from a worker thread, and may wait, or raise what `write` raises."""
+
+    def take_back(self) -> None:
+        """Nothing more is put into what was lent last. Idempotent."""
 
 
 class Body(Protocol):

@@ -1,9 +1,10 @@
 """Where the bytes of one request go, in a worker thread: decode → digest → store.
 
 An intake is the sink that a body is poured into. After each piece its `mark` says how far the stored bytes reach and
-what their CRC64/NVME is; the event loop's side (:mod:`ferryman_server.transfer`) makes marks durable and commits them.
-Of a body so fast that this would hold it up, the marks between two commits are left in the store instead, by a thread
-that needs neither the event loop nor the state.
+what their CRC64/NVME is (in a store whose books the state keeps, they say that); the event loop's side
+(:mod:`ferryman_server.transfer`) makes marks durable and commits them. Of a body so fast that this would hold it up,
+the marks between two commits are left in the store instead, by a thread that needs neither the event loop nor the
+state.
 
 The last byte is held back until the end of the body was seen and nothing spoke against it (its digests, the guard):
 that of a body whose end cannot be known beforehand (chunked or coded), and of one that completes the upload by reaching
@@ -18,7 +19,7 @@ from ferryman_server.decoding import decoder
 from ferryman_server.digests import Crc64, Verifier
 from ferryman_server.margin import Margin
 from ferryman_server.state.base import Record
-from ferryman_server.storage.base import Mark, Marks, Store, StoreError, Writer
+from ferryman_server.storage.base import Mark, Marks, Roomy, Store, StoreError, Writer
 from ferryman_server.storage.ledger import KeepsNoBooks, Noting
 from ferryman_server.threads import Repeated
 
@@ -47,8 +48,12 @@ class Intake:
         self._upload_id = record.upload.id
         self._crc = Crc64(record.crc64)
         self._writer: Writer | None = None
+        self.noting: Noting | None = None  # the writer, if its books have to be committed with each offset
+        self._roomy: Roomy | None = None  # the writer, if bytes can be put into its memory
+        self._lent: memoryview | None = None  # what it has lent
+        self._plain = content.coding == "identity"  # bytes are stored as they come
         self._decoder = decoder(content.coding, self._take, admission.room)
-        brings = content.length if content.coding == "identity" else None  # bytes; None: its end will tell
+        brings = content.length if self._plain else None  # bytes; None: its end will tell
         self._hold_at = admission.room if brings is None or admission.finishes_at_length else None
         self._ends_at = None if brings is None else record.upload.offset + brings
         self._taken = 0
@@ -57,11 +62,6 @@ class Intake:
         self._marking = Repeated(self._make_mark)
         self._unmarked: Callable[[], None] = _nothing  # has a commit made instead of a mark
         self._closed = self._concluded = False
-
-    @property
-    def noting(self) -> Noting | None:
-        """The store's writer, if its books have to be committed with each offset."""
-        return self._writer if isinstance(self._writer, Noting) else None
 
     @property
     def offset(self) -> int:
@@ -83,9 +83,8 @@ class Intake:
         """So far it is durable, and committed."""
         if self._margin is not None:
             self._margin.durable(offset)
-        noting = self.noting
-        if noting is not None:
-            noting.committed()
+        if self.noting is not None:
+            self.noting.committed()
 
     def give_up(self) -> None:
         """Nothing will be made durable any more: let a thread go that waits for it."""
@@ -102,6 +101,19 @@ class Intake:
     def opened(self) -> bool:
         """Whether anything was stored, so that there is a handle to be closed."""
         return self._writer is not None
+
+    def lend(self) -> memoryview | None:
+        """Memory of the store's writer, where it has some and the bytes are stored as they come."""
+        if self._plain:
+            self._ready()
+        self._lent = self._roomy.space() if self._roomy is not None else None
+        return self._lent
+
+    def take_back(self) -> None:
+        """Nothing more is put into what was lent last."""
+        if self._lent is not None and self._roomy is not None:
+            self._lent = None
+            self._roomy.filled(0)
 
     def finish(self) -> None:
         """The end of the body was seen: check that the coding ended too. Nothing to do for a body without one."""
@@ -168,22 +180,31 @@ class Intake:
             self._put(piece)
 
     def _put(self, piece: memoryview) -> None:
-        if self._writer is None:
-            self._writer = self._open()
-        margin = self._margin
+        writer, margin = self._ready(), self._margin
         if margin is not None:
             margin.before(self.mark.offset, len(piece))
-        self._writer.write(piece)
-        self._crc.update(piece)
+        if self._roomy is not None and self._lent is not None and piece.obj is self._lent.obj:
+            self._lent = None
+            self._roomy.filled(len(piece))
+        else:
+            writer.write(piece)
+        if self.noting is None:
+            self._crc.update(piece)
         self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
         if margin is not None:
             margin.after(self.mark.offset)
 
-    def _open(self) -> Writer:
-        store, offset = self._store, self.mark.offset
-        if isinstance(store, KeepsNoBooks):
-            return store.noting_writer(self._upload_id, offset, self._fence, self._on_durable)
-        return store.writer(self._upload_id, offset)
+    def _ready(self) -> Writer:
+        if self._writer is None:
+            store, offset = self._store, self.mark.offset
+            if isinstance(store, KeepsNoBooks):
+                writer: Writer = store.noting_writer(self._upload_id, offset, self._fence, self._on_durable)
+            else:
+                writer = store.writer(self._upload_id, offset)
+            self.noting = writer if isinstance(writer, Noting) else None
+            self._roomy = writer if self._plain and isinstance(writer, Roomy) else None
+            self._writer = writer
+        return self._writer
 
     def _fall_due(self) -> None:
         if isinstance(self._writer, Marks):

@@ -23,6 +23,7 @@ from typing import Final, TypeVar
 
 from ferryman_server import pacing
 from ferryman_server.body import PIECE, End, Sink
+from ferryman_server.buffers import spaces
 from ferryman_server.pulse import Pulse
 from ferryman_server.pump import Ebb, Pump
 
@@ -302,12 +303,13 @@ class Pouring:
             self._resume()
 
     def _run(self, sink: Sink, chunks: list[bytes], pump: Pump) -> Ebb:
-        ebb = pump.run(
-            functools.partial(self._put, sink),
-            stopped=lambda: self._dropped or self._end is not None,
-            before=chunks,
-            offset=sink.offset,
-        )
+        with spaces(sink) as space:
+            ebb = pump.run(
+                functools.partial(self._put, sink),
+                stopped=lambda: self._dropped or self._end is not None,
+                before=chunks,
+                space=space,
+            )
         if ebb is Ebb.DONE and self._last is not None and not self._dropped:
             self._last()
         return ebb

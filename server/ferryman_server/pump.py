@@ -1,15 +1,17 @@
 """The pump: a thread that reads a long body straight from its socket, past the event loop.
 
-Theory of operation. While a pump runs the transport is paused, so nobody else reads the socket. Each round reads into a
-buffer, until it is full or the socket is dry, and hands it to the sink: two copies in all (kernel, buffer, page cache),
-no object a chunk, and the interpreter's lock is only held between system calls. One thread a body: a second one that
-writes while the first reads was tried, and what waking each other costs eats up what it gains.
+Theory of operation. While a pump runs the transport is paused, so nobody else reads the socket. Each round reads into
+memory that it is given, until that is full or the socket is dry, and hands it to the sink: two copies in all (kernel,
+memory, page cache or the next socket), no object a chunk, and the interpreter's lock is only held between system calls.
+One thread a body: a second one that writes while the first reads was tried, and what waking each other costs eats up
+what it gains.
 
 - The socket stays non-blocking: its flags are shared with the event loop's own descriptor. Waiting is `poll`, and the
   kernel is asked to wake us for no less than LOW_WATER bytes.
 - The descriptor is a duplicate: whatever happens to the connection meanwhile, its number is not given to another.
 - A flag is looked at before every read and every write, so a body that was stopped is left alone within 5 ms.
-- Pieces end at multiples of the buffer's size, where the body flows: the page cache then holds large pieces as one.
+- Onto a disk, pieces end at multiples of the buffer's size, where the body flows: the page cache then holds large
+  pieces as one.
 - A run ends after a slice of time, so that more bodies than threads take turns, and as soon as the socket stays dry: a
   thread is for a body that flows; slow ones wait on the event loop, where waiting costs nothing.
 """
@@ -23,7 +25,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Final
 
-from ferryman_server.buffers import SIZE, buffer, joined
+from ferryman_server.buffers import SIZE, Chunks
 
 ENOUGH: Final = 256 << 10  # bytes: when the socket is dry, what is worth a write of its own
 LOW_WATER: Final = 256 << 10  # bytes worth a wake-up while many more are to come
@@ -58,14 +60,13 @@ class Pump:
         self,
         write: Callable[[memoryview], None],
         stopped: Callable[[], bool],
-        before: Iterable[bytes] = (),
-        offset: int = 0,
+        before: Iterable[bytes],
+        space: Callable[[], memoryview],
     ) -> Ebb:
-        """Read and write for a while, first what came `before`; the first byte belongs at `offset`. What `write` raises
-        comes out; the bytes it refused, and what was read meanwhile, are read and gone."""
+        """Read and write for a while, first what came `before`; each round into the `space` that it is given. What
+        `write` and `space` raise comes out; the bytes refused, and what was read meanwhile, are read and gone."""
         try:
-            with buffer() as memory:
-                return self._run(memory, write, stopped, before, offset)
+            return self._run(write, stopped, Chunks(before), space)
         finally:
             self._wake_for(1)
 
@@ -77,32 +78,26 @@ class Pump:
 
     def _run(
         self,
-        memory: memoryview,
         write: Callable[[memoryview], None],
         stopped: Callable[[], bool],
-        before: Iterable[bytes],
-        offset: int,
+        before: "Chunks",
+        space: Callable[[], memoryview],
     ) -> Ebb:
-        over, had = time.monotonic() + SLICE, 0
-        for piece in joined(before, memory):
-            had = len(piece) % SIZE  # less than a buffer stays, and what is read goes behind it
-            if not had and not stopped():
-                write(piece)
-                offset += SIZE
+        over = time.monotonic() + SLICE
         while not stopped():
-            most = min(SIZE - offset % SIZE, had + self.left)
-            filled, gone = self._fill(memory, had, max(most, had), stopped)
+            here = space()
+            had = before.fill(here)  # and what is read goes behind it
+            filled, gone = self._fill(here, had, min(len(here), had + self.left), stopped)
             if filled and not stopped():
-                write(memory[:filled])
+                write(here[:filled])
             if gone:
                 return Ebb.GONE
-            if not self.left:
+            if not self.left and not before:
                 return Ebb.DONE
             if not filled:
                 return Ebb.STOPPED if stopped() else Ebb.DRY
-            if time.monotonic() > over:
+            if time.monotonic() > over and not before:
                 return Ebb.TURN
-            offset, had = offset + filled, 0
         return Ebb.STOPPED
 
     def _fill(self, here: memoryview, filled: int, most: int, stopped: Callable[[], bool]) -> tuple[int, bool]:

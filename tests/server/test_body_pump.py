@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ferryman_server import pump
+from ferryman_server.buffers import SIZE
 from ferryman_server.pump import Ebb, Pump
 
 
@@ -39,9 +40,13 @@ def _never() -> bool:
     return False
 
 
+def _space() -> memoryview:
+    return memoryview(bytearray(SIZE))
+
+
 def _run(body: Pump, taken: bytearray) -> Ebb:
     """Run until it is not only its turn that is over."""
-    while (ebb := body.run(taken.extend, _never)) is Ebb.TURN:
+    while (ebb := body.run(taken.extend, _never, (), _space)) is Ebb.TURN:
         pass
     return ebb
 
@@ -100,7 +105,7 @@ def test_a_stopped_pump_writes_nothing_more(pair: Pair) -> None:
             stop.set()
         return stop.is_set()
 
-    assert body.run(taken.extend, stopped) is Ebb.STOPPED
+    assert body.run(taken.extend, stopped, (), _space) is Ebb.STOPPED
     assert taken == b""
     body.close()
 
@@ -109,7 +114,7 @@ def test_a_pump_that_waits_sees_the_flag(pair: Pair) -> None:
     """Nothing comes, and it ends as stopped, not as dry."""
     body, stop = Pump(pair.ours.fileno(), 10), threading.Event()
     threading.Timer(0.007, stop.set).start()
-    assert body.run(bytearray().extend, stop.is_set) is Ebb.STOPPED
+    assert body.run(bytearray().extend, stop.is_set, (), _space) is Ebb.STOPPED
     body.close()
 
 
@@ -118,7 +123,7 @@ def test_a_run_ends_with_its_turn_while_more_is_coming(pair: Pair, monkeypatch: 
     monkeypatch.setattr(pump, "SLICE", 0.0)
     pair.client.sendall(b"x" * 1000)
     body, taken = Pump(pair.ours.fileno(), 2000), bytearray()
-    assert body.run(taken.extend, _never) is Ebb.TURN
+    assert body.run(taken.extend, _never, (), _space) is Ebb.TURN
     assert taken == b"x" * 1000
     body.close()
 
@@ -132,7 +137,7 @@ def test_what_the_sink_refuses_comes_out_and_is_counted(pair: Pair) -> None:
         raise OSError("no room")
 
     with pytest.raises(OSError, match="no room"):
-        body.run(refuse, _never)
+        body.run(refuse, _never, (), _space)
     assert body.left == 4000
     body.close()
 

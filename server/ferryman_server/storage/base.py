@@ -80,6 +80,18 @@ class Writer(Protocol):
         """Release the handle without syncing. Idempotent."""
 
 
+@runtime_checkable
+class Roomy(Writer, Protocol):
+    """Writers that fill memory of their own, in which bytes can be put without a copy."""
+
+    def space(self) -> memoryview:
+        """Where the next bytes of a body that flows go, at least one. Waits where there is no room; raises StoreError.
+        To be followed by `filled`, before anything else is written."""
+
+    def filled(self, count: int) -> None:
+        """So many bytes were put at the beginning of that space; 0: none, and nothing more will be."""
+
+
 class Store(Protocol):
     """The core every store has."""
 
@@ -220,6 +232,7 @@ __all__: Sequence[str] = [
     "KeepsSmall",
     "Mark",
     "Marks",
+    "Roomy",
     "Settles",
     "Store",
     "StoreError",

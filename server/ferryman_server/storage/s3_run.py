@@ -37,12 +37,12 @@ class Run:
         """CRC64/NVME of these bytes by themselves."""
         return self._crc.value
 
-    def wanted(self, whole: int) -> int:
+    def wanted(self, whole: int, *, flows: bool) -> int:
         """How many bytes of the budget the next slice takes, in a run of `whole` bytes: little by little at first, then
-        all of the rest; 0 where enough is taken."""
+        (at once where they flow) all of the rest; 0 where enough is taken."""
         if self.taken > self._room:
             return 0
-        if self._room < SMALL:
+        if self._room < SMALL and not flows:
             return max(FIRST, min(self._room, SLICE))
         return max(whole - self._room, FIRST)
 

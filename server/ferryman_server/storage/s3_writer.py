@@ -87,21 +87,25 @@ class S3Writer:
     def write(self, piece: memoryview) -> None:
         """Append the whole piece; waits where memory or the way is full. Raises StoreError."""
         while piece:
-            space = self._space()
+            space = self._space(flows=False)
             count = min(len(space), len(piece))
             space[:count] = piece[:count]
-            self._advance(count)
+            self.filled(count)
             piece = piece[count:]
 
-    def _space(self) -> memoryview:
-        """Where the next bytes go. The run is not spilt until `_advance`."""
+    def space(self) -> memoryview:
+        """Where the next bytes go; see :class:`ferryman_server.storage.base.Roomy`."""
+        return self._space(flows=True)
+
+    def _space(self, *, flows: bool) -> memoryview:
+        """The run is not spilt until `filled`."""
         while True:
             with self._changed:
                 run, space = self._prepared()
                 if space is not None:
                     self._busy = True
                     return space[: self._run_stop - run.stop]
-                wanted = run.wanted(self._run_stop - run.start)
+                wanted = run.wanted(self._run_stop - run.start, flows=flows)
                 if not wanted:
                     run.grow()
                     continue
@@ -139,18 +143,24 @@ class S3Writer:
         if not kept:  # it was spilt meanwhile
             memory.give(wanted)
 
-    def _advance(self, count: int) -> None:
+    def filled(self, count: int) -> None:
+        """So many bytes are there; see :class:`ferryman_server.storage.base.Roomy`."""
+        empty = 0
         with self._changed:
             self._run.advance(count)
             self._busy = False
-            self.last_moved = time.monotonic()
+            if count:
+                self.last_moved = time.monotonic()
             if not self._prepared_to_send and 2 * (self._run.stop - self._part_start) > LEAST_PART:
                 self._prepared_to_send = True
                 self._yard.senders.submit(self._prepare_to_send)
             length, full = self._order.length, self._run.stop == self._part_stop
             if full and length is not None and self._part_stop < length and self._may_send():
                 self._send_part()  # else it may be the last one, or all there is
+            if not self._run.size:
+                empty = self._run.free()  # it could not be spilt
             self._changed.notify_all()
+        self._yard.memory.give(empty)
 
     # -- sending ------------------------------------------------------------------------------------------------------
 

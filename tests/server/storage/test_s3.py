@@ -14,6 +14,7 @@ from ferryman_server.storage.base import StoreError, Writer
 from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, part_size, read_books
+from ferryman_server.storage.s3_memory import SLICE
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.testing_rig import BAD_IDS, ONE, OTHER
 from tests.minio import Minio
@@ -358,6 +359,33 @@ def test_partial_uploads_are_no_library_items(place: Place) -> None:
     place.create(ONE, length=10, concat=Concat.PARTIAL, filename="film.mp4")
     finished(place, store, _written(place, store, CONTENT[:10]), ONE)
     assert place.keys() == [f"library/.ferryman/partials/{ONE}"]
+
+
+def test_bytes_may_be_put_into_the_memory_of_a_part(place: Place) -> None:
+    """What a body that flows is read into needs no copy, and is the same object in the end."""
+    place.create(ONE, length=len(CONTENT))
+    store = place.store()
+    writer, at = opened(place, store, ONE), 0
+    while at < len(CONTENT):
+        space = writer.space()
+        count = min(len(space), len(CONTENT) - at, 300_000)
+        space[:count] = CONTENT[at : at + count]
+        writer.filled(count)
+        at += count
+    finished(place, store, writer, ONE)
+    assert place.content(ONE) == CONTENT
+
+
+def test_a_flow_that_runs_dry_at_the_edge_of_a_part_holds_no_memory(place: Place) -> None:
+    """A part that nothing was put into cannot be spilt, so it must not take anything while its client is silent."""
+    place.create(ONE)
+    store = place.store()
+    writer = opened(place, store, ONE)
+    assert len(writer.space()) == SLICE
+    writer.filled(0)
+    memory = store._yard.memory
+    assert memory.free == memory.total
+    writer.close()
 
 
 def test_the_id_stays_with_the_bucket(place: Place) -> None:

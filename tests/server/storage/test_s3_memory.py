@@ -33,9 +33,9 @@ class Filler:
         """What is in memory goes off."""
         return self._send(spilt=True)
 
-    def fill(self) -> bool:
+    def fill(self, *, flows: bool) -> bool:
         """Its client brings bytes for one more slice; False: there is no memory for them now."""
-        wanted = self.run.wanted(PART)
+        wanted = self.run.wanted(PART, flows=flows)
         if wanted:
             try:
                 self.memory.take(wanted, lambda: True)
@@ -82,11 +82,11 @@ class BudgetMachine(RuleBasedStateMachine):
         self.all.append(filler)
         return filler
 
-    @rule(filler=fillers, slices=st.integers(1, 12))
-    def bring(self, filler: Filler, slices: int) -> None:
-        """A client brings bytes, as many as there is memory for."""
+    @rule(filler=fillers, slices=st.integers(1, 12), flows=st.booleans())
+    def bring(self, filler: Filler, slices: int, flows: bool) -> None:
+        """A client brings bytes, as many as there is memory for, in a flow or little by little."""
         for _ in range(slices):
-            if not filler.fill():
+            if not filler.fill(flows=flows):
                 break
 
     @rule(filler=fillers)
@@ -124,9 +124,10 @@ TestBudget = BudgetMachine.TestCase
 
 
 def test_slow_uploads_take_little() -> None:
-    """The first bytes of an upload take one small slice."""
+    """The first bytes of an upload take one small slice, unless they flow."""
     run = Run(0)
-    assert run.wanted(PART) == FIRST
+    assert run.wanted(PART, flows=False) == FIRST
+    assert run.wanted(PART, flows=True) == PART
 
 
 def test_whoever_waits_goes_on_when_memory_is_given() -> None:
