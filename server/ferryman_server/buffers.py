@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from ferryman_server.body import Lends, Sink
@@ -31,19 +31,21 @@ def buffer() -> Iterator[memoryview]:
 def spaces(sink: Sink) -> Iterator[Callable[[], memoryview]]:
     """Says where the next bytes for a sink go: into memory of its own where it lends some, else into one buffer, up to
     the next multiple of its size. Nothing may look at that memory after the `with`."""
-    with buffer() as memory:
-        if not isinstance(sink, Lends):
-            yield lambda: memory[: SIZE - sink.offset % SIZE]
-            return
+    with ExitStack() as stack:
+        lends = sink if isinstance(sink, Lends) else None
+        memory: memoryview | None = None
 
         def space() -> memoryview:
-            lent = sink.lend()
-            return memory[: SIZE - sink.offset % SIZE] if lent is None else lent
+            nonlocal memory
+            if lends is not None and (lent := lends.lend()) is not None:
+                return lent
+            if memory is None:
+                memory = stack.enter_context(buffer())
+            return memory[: SIZE - sink.offset % SIZE]
 
-        try:
-            yield space
-        finally:
-            sink.take_back()
+        if lends is not None:
+            stack.callback(lends.take_back)
+        yield space
 
 
 class Chunks:

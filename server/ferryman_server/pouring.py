@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 THREADS: Final = 32  # writes under way at once; a write waits for a disk, not for a processor
 HIGH_WATER: Final = 2 * PIECE  # bytes: gathered and being written, before the receiving side is paused
-EARLY: Final = 64 << 10  # bytes: the same before pouring has begun, so that waiting requests cost little memory
+EARLY: Final = 64 << 10  # bytes: the same before the first hand-over, so that those who wait for it cost little memory
 SMALL: Final = 64 << 10  # bytes: chunks below this (on average) are joined before they are written
 TRICKLE: Final = 16 << 10  # bytes: less than this is worth waiting for more
 FLOW: Final = 64 << 10  # bytes gathered at once: the body comes faster than the loop hands it over
@@ -96,6 +96,7 @@ class Pouring:
         if self._length is None or self._length > most or self._dropped:
             return None
         if self._end is None:
+            self._high = HIGH_WATER
             self._open()
             await self._gather(PAUSE, self._length)
         if self._end is not End.COMPLETE or self._waiting != self._length or self._dropped:
@@ -202,7 +203,6 @@ class Pouring:
     # Inside
 
     def _open(self) -> None:
-        self._high = HIGH_WATER
         self._begin()
         self._relieve()
         if self._end is None and self._watch is None:
@@ -269,8 +269,10 @@ class Pouring:
 
     async def _let_drip(self, sink: Sink) -> None:
         """One piece of what was gathered."""
+        self._high = HIGH_WATER  # one whose turn has not come, or that flows, needs no more than it begins with
         chunks = self._take(PIECE)
         self._in_hand = sum(map(len, chunks))
+        self._relieve()
         try:
             await uninterrupted(self._loop.run_in_executor(pool(), self._deliver, sink, chunks))
         finally:

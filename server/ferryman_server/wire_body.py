@@ -12,7 +12,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from ferryman_server import pump
 from ferryman_server.body import PIECE, End
-from ferryman_server.pouring import Pouring
+from ferryman_server.pouring import HIGH_WATER, Pouring
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class WireBody(Pouring):
     async def chunk(self) -> bytes:
         """The next bytes, for `receive()`: empty when there are no more (see `over`)."""
         if not self._dropped:
+            self._high = HIGH_WATER
             self._open()
         data = b"".join(self._take(PIECE)) if await self._something() else b""
         self._relieve()

@@ -42,6 +42,7 @@ from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import PutOnce, is_it, make_once
 from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_retry import PATIENCE, again
+from ferryman_server.storage.s3_slices import Slices
 from ferryman_server.storage.s3_strays import strays
 from ferryman_server.storage.s3_tidying import leftovers
 from ferryman_server.storage.s3_traffic import Traffic
@@ -80,10 +81,12 @@ class S3Store:
         self._quick = QuickPuts(client)
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="ferryman-s3")
         self._traffic = Traffic()
+        budget = Memory(memory, low=LOW)
         self._yard = Yard(
             client=client,
             ledger=ledger,
-            memory=Memory(memory, low=LOW),
+            memory=budget,
+            slices=Slices(budget),
             senders=self._senders,
             traffic=self._traffic,
             names=names,

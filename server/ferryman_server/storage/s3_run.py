@@ -1,21 +1,16 @@
 """Bytes in memory that follow each other, on their way into a part: slices that are filled one after the other."""
 
-from collections import deque
-from typing import Final
-
 from ferryman_server.digests import Crc64
 from ferryman_server.storage.s3_memory import FIRST, SLICE, SMALL
-
-SPARE: Final = 32  # whole slices that are kept for the next run: nothing has to be zeroed and mapped anew
-
-_spare: "deque[memoryview]" = deque()  # its appends and pops need no lock
+from ferryman_server.storage.s3_slices import Slices
 
 
 class Run:
     """Bytes [start, stop)."""
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, memory: Slices) -> None:
         self.start = start
+        self._memory = memory
         self.taken = 0  # bytes of the budget
         self._crc = Crc64()
         self._slices: list[memoryview] = []
@@ -54,7 +49,7 @@ class Run:
     def grow(self) -> None:
         """Have one more slice, out of what is taken."""
         size = min(self.taken - self._room, SLICE)
-        self._slices.append(_spare.pop() if size == SLICE and _spare else memoryview(bytearray(size)))
+        self._slices.append(self._memory.have(size))
         self._room += size
 
     def advance(self, count: int) -> None:
@@ -75,9 +70,7 @@ class Run:
 
     def free(self) -> int:
         """Let go of the memory; returns how much of the budget was taken for it."""
-        for piece in self._slices:
-            if len(piece) == SLICE and len(_spare) < SPARE:
-                _spare.append(piece)
+        self._memory.let_go(self._slices)
         self._slices, self._room = [], self._size
         taken, self.taken = self.taken, 0
         return taken

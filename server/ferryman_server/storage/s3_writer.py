@@ -71,7 +71,7 @@ class S3Writer:
         self._flight: deque[Load] = deque()  # parts behind the durable ones, in order
         self._part_start = books.parts_end
         self._tails = [Load(tail.start, tail.stop, result=tail) for tail in books.tails]  # of the part that fills
-        self._run = Run(books.end)
+        self._run = Run(books.end, yard.slices)
         self._part_stop = self._plan(self._part_start)
         self._to_note: tuple[list[Part], list[Tail]] = ([], self._tails_noted)
         self.last_moved = time.monotonic()
@@ -179,7 +179,7 @@ class S3Writer:
         stop = self._run.stop
         load = Load(self._part_start, stop, self._run, tuple(self._tails), number=self._sender.numbers.take())
         self._flight.append(load)
-        self._part_start, self._tails, self._run = stop, [], Run(stop)
+        self._part_start, self._tails, self._run = stop, [], Run(stop, self._yard.slices)
         self._part_stop = self._plan(stop)
         self._yard.senders.submit(self._deliver, load)
 
@@ -190,7 +190,7 @@ class S3Writer:
         start = merged[0].start if merged else self._run.start
         load = Load(start, self._run.stop, self._run, merged, spilt=spilt)
         self._tails = [load] if merged else [*self._tails, load]
-        self._run = Run(load.stop)
+        self._run = Run(load.stop, self._yard.slices)
         self._yard.senders.submit(self._deliver, load)
         return load
 
@@ -351,6 +351,7 @@ class S3Writer:
             self._changed.notify_all()
         self._stop.set()
         self._yard.memory.give(taken)
+        self._yard.slices.rest()
 
     def _check(self) -> None:
         if self._failure is not None:

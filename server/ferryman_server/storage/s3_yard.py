@@ -9,6 +9,7 @@ from ferryman_server.storage.ledger import Ledger
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
+from ferryman_server.storage.s3_slices import Slices
 from ferryman_server.storage.s3_traffic import Traffic
 
 SENDERS: Final = 8  # requests with bytes under way at once: MinIO's disk and processors are the limit, not we
@@ -21,6 +22,7 @@ class Yard:
     client: S3Client
     ledger: Ledger
     memory: Memory
+    slices: Slices  # of that memory
     senders: ThreadPoolExecutor
     traffic: Traffic
     names: Names

@@ -1,14 +1,16 @@
 """The budget: it is never exceeded, and it frees itself whatever clients do."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from ferryman_server.storage.s3_memory import FIRST, SMALL, STILL, GivenUp, Memory
+from ferryman_server.storage.s3_memory import FIRST, SLICE, SMALL, STILL, GivenUp, Memory
 from ferryman_server.storage.s3_run import Run
+from ferryman_server.storage.s3_slices import KEPT, Slices
 
 TOTAL = 8 * SMALL
 PART = 3 * SMALL
@@ -19,10 +21,14 @@ class Filler:
     """An upload that fills parts; `sent` are parts and tails on their way, each with the memory it holds."""
 
     memory: Memory
+    slices: Slices
     clock: list[float]
-    run: Run = field(default_factory=lambda: Run(0))
-    sent: list[tuple[int, bool]] = field(default_factory=list)
+    run: Run = field(init=False)
+    sent: list[tuple[Run, bool]] = field(default_factory=list)
     last_moved: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.run = Run(0, self.slices)
 
     @property
     def spillable(self) -> int:
@@ -53,14 +59,13 @@ class Filler:
 
     def arrive(self) -> None:
         """The oldest of what is on its way is in the store."""
-        taken, spilt = self.sent.pop(0)
-        self.memory.give(taken, spilt=spilt)
+        run, spilt = self.sent.pop(0)
+        self.memory.give(run.free(), spilt=spilt)
 
     def _send(self, *, spilt: bool) -> int:
-        taken, self.run.taken = self.run.taken, 0
-        self.run = Run(self.run.stop)
-        self.sent.append((taken, spilt))
-        return taken
+        run, self.run = self.run, Run(self.run.stop, self.slices)
+        self.sent.append((run, spilt))
+        return run.taken
 
 
 class BudgetMachine(RuleBasedStateMachine):
@@ -72,12 +77,13 @@ class BudgetMachine(RuleBasedStateMachine):
         super().__init__()
         self.clock = [0.0]
         self.memory = Memory(TOTAL, low=PART, clock=lambda: self.clock[0])
+        self.slices = Slices(self.memory)
         self.all: list[Filler] = []
 
     @rule(target=fillers)
     def come(self) -> Filler:
         """One more upload."""
-        filler = Filler(self.memory, self.clock)
+        filler = Filler(self.memory, self.slices, self.clock)
         self.memory.enter(filler)
         self.all.append(filler)
         return filler
@@ -103,9 +109,14 @@ class BudgetMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_counted_twice(self) -> None:
         """What is free and what is held make up the whole."""
-        held = sum(filler.run.taken + sum(taken for taken, _ in filler.sent) for filler in self.all)
+        held = sum(run.taken for run in self._runs())
         assert self.memory.free + held == TOTAL
         assert self.memory.free >= 0
+
+    @invariant()
+    def no_more_is_mapped_than_there_is(self) -> None:
+        """What is kept for the next part is not beside the budget."""
+        assert self.slices.kept + sum(len(piece) for run in self._runs() for piece in run._slices) <= TOTAL
 
     @invariant()
     def whoever_waits_gets_memory(self) -> None:
@@ -119,13 +130,33 @@ class BudgetMachine(RuleBasedStateMachine):
         assert any(filler.sent for filler in self.all)
         self.clock[0] = before
 
+    def _runs(self) -> Iterator[Run]:
+        for filler in self.all:
+            yield filler.run
+            yield from (run for run, _ in filler.sent)
+
 
 TestBudget = BudgetMachine.TestCase
 
 
+def test_little_is_kept_while_nobody_fills_anything() -> None:
+    """What a busy time has taken is given back to the machine after it."""
+    memory = Memory(64 << 20, low=0)
+    slices = Slices(memory)
+    run = Run(0, slices)
+    memory.take(memory.total, lambda: False)
+    run.taken = memory.total
+    for _ in range(memory.total // SLICE):
+        run.grow()
+    memory.give(run.free())
+    assert slices.kept == memory.total
+    slices.rest()
+    assert slices.kept == KEPT
+
+
 def test_slow_uploads_take_little() -> None:
     """The first bytes of an upload take one small slice, unless they flow."""
-    run = Run(0)
+    run = Run(0, Slices(Memory(TOTAL, low=0)))
     assert run.wanted(PART, flows=False) == FIRST
     assert run.wanted(PART, flows=True) == PART
 
