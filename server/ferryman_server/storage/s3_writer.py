@@ -22,7 +22,6 @@ from ferryman_server.storage.ledger import Noted
 from ferryman_server.storage.s3_books import (
     CREATING,
     LARGEST_OBJECT,
-    LEAST_PART,
     NEXT,
     UPLOAD,
     Books,
@@ -34,7 +33,7 @@ from ferryman_server.storage.s3_books import (
     tail_note,
 )
 from ferryman_server.storage.s3_calls import delete
-from ferryman_server.storage.s3_memory import GivenUp
+from ferryman_server.storage.s3_memory import SMALL, GivenUp
 from ferryman_server.storage.s3_publishing import PutOnce
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
@@ -151,7 +150,7 @@ class S3Writer:
             self._busy = False
             if count:
                 self.last_moved = time.monotonic()
-            if not self._prepared_to_send and 2 * (self._run.stop - self._part_start) > LEAST_PART:
+            if not self._prepared_to_send and self._run.stop - self._part_start > SMALL:
                 self._prepared_to_send = True
                 self._yard.senders.submit(self._prepare_to_send)
             length, full = self._order.length, self._run.stop == self._part_stop
