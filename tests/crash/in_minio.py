@@ -1,6 +1,6 @@
 """A bucket on a MinIO of its own, with the fault proxy between server and MinIO.
 
-What is left over is looked for on MinIO's disk: its listing of multipart uploads tells those of exact keys only, and
+Multipart uploads that are left over are looked for on MinIO's disk: its listing tells those of exact keys only, and
 nobody knows the keys of uploads whose rows are gone.
 """
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # it holds one of these
 
 BUCKET: Final = "uploads"
 PREFIX: Final = "library"
-_OBJECT: Final = "xl.meta"  # the file in which MinIO keeps what it knows of an object, or of a multipart upload
+_OWN: Final = f"{PREFIX}/.ferryman/"
+_PARTIALS: Final = f"{_OWN}partials/"
 
 
 class InMinio:
@@ -38,6 +39,7 @@ class InMinio:
         self.data = data
         self.minio = minio
         self.proxy = proxy
+        self.killed = False  # MinIO was, once at least
         self._disk = disk
         self.env: Mapping[str, str] = {
             "FERRYMAN_STORE": f"s3://{BUCKET}/{PREFIX}",
@@ -59,28 +61,22 @@ class InMinio:
         return sockets.connected_to(self.proxy.port)
 
     def unfinished(self) -> set[str]:
-        """See `Place`: tails and whatever else is the server's own, multipart uploads, folders with nothing in them."""
-        kept = self._own / "partials"
-        own = {path for path in self._objects(self._own) if path.name != "store.toml" and path.parent != kept}
-        uploads = self._objects(self._disk / ".minio.sys" / "multipart")
-        return {str(path.relative_to(self._disk)) for path in [*own, *uploads, *self._empty_folders()]}
+        """See `Place`: tails and whatever else is the server's own, multipart uploads, folders with nothing in them. A
+        MinIO that was killed leaves such folders itself."""
+        ours = {key for key in self._keys() if key.startswith(_OWN) and not key.startswith(_PARTIALS)}
+        uploads = (path.parent for path in (self._disk / ".minio.sys" / "multipart").rglob("xl.meta"))
+        folders = () if self.killed else self._empty_folders()
+        return ours - {f"{_OWN}store.toml"} | {str(path.relative_to(self._disk)) for path in [*uploads, *folders]}
 
     def finished(self) -> set[str]:
         """See `Place`."""
-        people = (path for path in self._objects(self._library) if self._own not in path.parents)
-        return {path.parent.name for path in people} | {path.name for path in self._objects(self._own / "partials")}
+        keys = self._keys()
+        people = {key.split("/")[-2] for key in keys if not key.startswith(_OWN)}
+        return people | {key.removeprefix(_PARTIALS) for key in keys if key.startswith(_PARTIALS)}
 
-    @property
-    def _library(self) -> Path:
-        return self._disk / BUCKET / PREFIX
-
-    @property
-    def _own(self) -> Path:
-        return self._library / ".ferryman"
-
-    def _objects(self, folder: Path) -> list[Path]:
-        """The folders that MinIO keeps an object or a multipart upload in."""
-        return [path.parent for path in folder.rglob(_OBJECT)]
+    def _keys(self) -> set[str]:
+        found = self.minio.client().list_objects(BUCKET, recursive=True)
+        return {listed.object_name or "" for listed in found}
 
     def _empty_folders(self) -> Iterator[Path]:
         for folder in (self._disk / BUCKET).rglob("*"):
