@@ -39,7 +39,6 @@ class InMinio:
         self.data = data
         self.minio = minio
         self.proxy = proxy
-        self.killed = False  # MinIO was, once at least
         self._disk = disk
         self.env: Mapping[str, str] = {
             "FERRYMAN_STORE": f"s3://{BUCKET}/{PREFIX}",
@@ -61,12 +60,10 @@ class InMinio:
         return sockets.connected_to(self.proxy.port)
 
     def unfinished(self) -> set[str]:
-        """See `Place`: tails and whatever else is the server's own, multipart uploads, folders with nothing in them. A
-        MinIO that was killed leaves such folders itself."""
+        """See `Place`: tails and whatever else is the server's own, and multipart uploads."""
         ours = {key for key in self._keys() if key.startswith(_OWN) and not key.startswith(_PARTIALS)}
         uploads = (path.parent for path in (self._disk / ".minio.sys" / "multipart").rglob("xl.meta"))
-        folders = () if self.killed else self._empty_folders()
-        return ours - {f"{_OWN}store.toml"} | {str(path.relative_to(self._disk)) for path in [*uploads, *folders]}
+        return ours - {f"{_OWN}store.toml"} | {str(path.relative_to(self._disk)) for path in uploads}
 
     def finished(self) -> set[str]:
         """See `Place`."""
@@ -77,11 +74,6 @@ class InMinio:
     def _keys(self) -> set[str]:
         found = self.minio.client().list_objects(BUCKET, recursive=True)
         return {listed.object_name or "" for listed in found}
-
-    def _empty_folders(self) -> Iterator[Path]:
-        for folder in (self._disk / BUCKET).rglob("*"):
-            if folder.is_dir() and not any(folder.iterdir()):
-                yield folder
 
 
 @contextlib.contextmanager

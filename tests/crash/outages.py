@@ -64,7 +64,6 @@ def _sized(seen: Seen) -> bool:
 
 @contextlib.contextmanager
 def _killed(place: InMinio) -> Iterator[None]:
-    place.killed = True
     place.minio.kill()
     try:
         yield
