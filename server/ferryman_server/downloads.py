@@ -38,6 +38,7 @@ from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Store, StoreError
 from ferryman_server.storage.ledger import Links
 from ferryman_server.threads import in_thread
+from ferryman_server.wire_cycle import EXTENSION
 
 log = structlog.get_logger("ferryman.downloads")
 
@@ -291,6 +292,9 @@ class Download(Response):
             await self._send_until_gone(first, receive, send)
         except StoreError as failure:
             log.warning("a download broke off", upload_id=self._upload_id, error=str(failure))
+            wire = scope.get("extensions", {}).get(EXTENSION)
+            if wire is not None:  # else the server takes it for our mistake, and says so in the log
+                wire.break_off()
 
     async def _send_until_gone(self, first: memoryview | None, receive: Receive, send: Send) -> None:
         """Send everything, or stop when the client leaves: not every server's `send` tells, `receive` does."""

@@ -304,7 +304,10 @@ class Transfer:
             syncing = in_thread(self._intake.sync, whole=whole, last=whole and self._ends_at(reach))
             if not self._noting:
                 return Noted(mark=await syncing)
-            await self._kept_meanwhile(syncing, reach if whole else None)
+            if self._plain:
+                await self._kept_meanwhile(syncing, reach if whole else None)
+            else:  # HEAD tells where the request began until all of it counts
+                await syncing
         return self._durable()
 
     async def _kept_meanwhile(self, syncing: "asyncio.Future[Mark]", end: int | None) -> None:

@@ -47,6 +47,9 @@ class Wire:
     It never stands for 100 (Continue), which is sent by itself when the body is first read (RUFH forbids that a 104
     replaces it). Raises ValueError for another status or for fields that would break the message.
     """
+    break_off: Callable[[], None]
+    """End the connection in the middle of the answer: its rest cannot be had, and the client is to know. Nothing more
+    may be sent."""
 
 
 class Farewell(asyncio.Transport):
@@ -136,7 +139,7 @@ class Cycle(RequestResponseCycle):
         self._told = False  # `receive` gave the last of the body
         self._chunked = False  # the answer's body
         self._left: int | None = None  # bytes of it that are still to be written, when its head tells them
-        extensions: dict[str, Any] = {EXTENSION: Wire(self.content, self.inform)}
+        extensions: dict[str, Any] = {EXTENSION: Wire(self.content, self.inform, self.break_off)}
         self.scope["extensions"] = extensions
 
     def invite(self) -> None:
@@ -154,6 +157,12 @@ class Cycle(RequestResponseCycle):
             return False
         self.transport.write(message)
         return True
+
+    def break_off(self) -> None:
+        """End the connection though the answer is not complete; see :class:`Wire`."""
+        if not self.response_complete:
+            self.disconnected = True
+            self.transport.close()
 
     def vanish(self) -> None:
         """The client is gone, or has had its answer by other means: whatever the application sends goes nowhere."""

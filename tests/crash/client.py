@@ -16,7 +16,7 @@ from tests.crash import exchange, questions, verdicts
 from tests.crash.exchange import Route
 from tests.crash.ledger import Flight, Upload
 from tests.crash.scene import Scene, now
-from tests.crash.ways import PIECE, SMALL, Packed, Way, pack, some_size, some_way
+from tests.crash.ways import PIECE, SMALL, Packed, Way, pack, some_size, some_size_in_parts, some_way
 from tests.support.proxy import Cut, Fate
 from tests.support.raw_http import RawClient, RawResponse
 from tests.support.uploading import MIB
@@ -65,12 +65,12 @@ class Client:
         if die < 0.07:
             self._concatenate()
             return
-        if die < 0.3:
+        if die < (0.3 if self._scene.place.part is None else 0.15):
             self._burst()
             return
         way = some_way(chance)
         leave = chance.random() < 0.06
-        upload = self.upload(way, some_size(chance), patience=chance.uniform(0, 1) if leave else COMES_TO_AN_END)
+        upload = self.upload(way, self._size(), patience=chance.uniform(0, 1) if leave else COMES_TO_AN_END)
         if upload is None:
             return
         questions.verify(self._scene, upload)
@@ -111,7 +111,8 @@ class Client:
     def _concatenate(self) -> None:
         """Several partial uploads, and a final one that may be created before they are complete."""
         chance = self._chance
-        sizes = [min(some_size(chance), 8 * MIB) for _ in range(chance.randint(1, 3))]
+        most = 8 * MIB if self._scene.place.part is None else 2 * self._scene.place.part
+        sizes = [min(self._size(), most) for _ in range(chance.randint(1, 3))]
         ways = [Way(dialect="tus", many=chance.random() < 0.5, framed=chance.random() < 0.2) for _ in sizes]
         parts = [self._new(way, size, partial=True) for way, size in zip(ways, sizes, strict=True)]
         final = self._ledger.upload("tus final", "tus", sum(sizes))
@@ -248,6 +249,10 @@ class Client:
             flight.upload.carried += max(0, flight.raw - flight.head)
 
     # -- chance --------------------------------------------------------------------------------------------------------
+
+    def _size(self) -> int:
+        part = self._scene.place.part
+        return some_size(self._chance) if part is None else some_size_in_parts(self._chance, part)
 
     def _route(self, body: int) -> Route:
         """Straight to the server, or through the proxy, where something may happen to the connection."""

@@ -13,11 +13,13 @@ from typing import Final
 
 from tests.crash import checks, questions, sockets
 from tests.crash.bad_disk import Trouble
+from tests.crash.in_minio import InMinio
 from tests.crash.ledger import Flight
+from tests.crash.outages import held_back, outage
 from tests.crash.rivals import Rivals
 from tests.crash.scene import Scene, now
 from tests.crash.schedule import Kind, Step
-from tests.crash.weather import DISK, Ill
+from tests.crash.weather import STORE, Ill
 from tests.support.small_disk import fill, lift_file_limit
 
 ALONE: Final = 45.0  # seconds until everybody has noticed that the server is gone
@@ -71,6 +73,10 @@ class Faults:
                 self._delete(chance)
             case Kind.REST:
                 self.rest()
+            case Kind.LATE_AND_KILL:
+                self._late(step, chance)
+            case _:
+                self._outage(step, chance)
 
     def start(self) -> None:
         """The first start."""
@@ -115,7 +121,7 @@ class Faults:
                 before_start()
                 began = now()
                 scene.server.restart()
-                if not scene.weather.since(began, *DISK):
+                if not scene.weather.since(began, *STORE):
                     scene.figures.measure("restart", now() - began)
                 checks.check_process(scene)
                 self.base = checks.descriptors(scene)
@@ -190,6 +196,34 @@ class Faults:
             time.sleep(step.lasts)
             if step.kind is Kind.FULL_AND_KILL:
                 self._end(step, stack.close if self._own_disk else stack.pop_all)
+
+    # -- MinIO ---------------------------------------------------------------------------------------------------------
+
+    def _outage(self, step: Step, chance: random.Random) -> None:
+        """MinIO is away or fails; it is well again before the server starts again."""
+        place, scene = self._scene.place, self._scene
+        assert isinstance(place, InMinio)
+        scene.figures.count("store faults")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(scene.weather.spell(Ill.AWAY))
+            stack.enter_context(outage(place, step.kind, chance, self._note))
+            time.sleep(step.lasts)
+            if step.kind in (Kind.AWAY_AND_KILL, Kind.BUSY_AND_KILL, Kind.DEAF_AND_KILL):
+                self._end(step, stack.close)
+
+    def _late(self, step: Step, chance: random.Random) -> None:
+        """The next server works already when MinIO gets what the killed one had sent."""
+        place, scene = self._scene.place, self._scene
+        assert isinstance(place, InMinio)
+        scene.figures.count("store faults")
+        with held_back(place, chance, self._note) as let_by:
+            with scene.weather.spell(Ill.AWAY):
+                time.sleep(step.lasts)
+            self._end(step, let_by)
+            time.sleep(chance.uniform(0.0, 0.5))
+
+    def _note(self, what: str) -> None:
+        self._scene.ledger.note(f"step: {what}")
 
     # -- uploads -------------------------------------------------------------------------------------------------------
 

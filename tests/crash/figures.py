@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.support.uploading import MIB
 
+FORCES = ("kills", "stops", "connection faults", "disk faults", "store faults")
 ROWS = (
     ("stalled upload taken over by a second client", "taken over, stalled"),
     ("upload taken over from a sender at full speed", "taken over, full speed"),
@@ -44,16 +45,16 @@ class Figures:
 
     def summary(self) -> str:
         """One line."""
-        names = ("uploads", "small uploads", "kills", "stops", "connection faults", "disk faults", "take-overs")
+        names = ("uploads", "small uploads", *FORCES, "take-overs")
         return ", ".join(f"{self.counts[name]} {name}" for name in names)
 
     def table(self) -> str:
         """The whole, as a Markdown table."""
         count = self.counts
-        faults = " / ".join(str(count[name]) for name in ("kills", "stops", "connection faults", "disk faults"))
+        faults = " / ".join(str(count[name]) for name in FORCES)
         rows = [
             ("uploads, of them at most 16 KiB", f"{count['uploads']}, {count['small uploads']}"),
-            ("kills / graceful stops / connection faults / disk faults", faults),
+            ("kills / graceful stops / faults of connections / of the disk / of MinIO", faults),
             ("take-overs / deletions / observers' questions", self._others()),
             ("checks of offsets after a start / of unfinished bytes / of downloads", self._checks()),
             ("acknowledged bytes lost, finished uploads with wrong content", "0, 0 (one would end the run)"),

@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.crash import checks
+from tests.crash.checks import BAD_DISK
 from tests.crash.client import Client
 from tests.crash.faults import Faults
 from tests.crash.figures import Figures
+from tests.crash.in_minio import in_minio
 from tests.crash.ledger import Broken
 from tests.crash.observers import Observer
+from tests.crash.places import Place, on_disk
 from tests.crash.scene import Scene
 from tests.crash.schedule import Plan
 from tests.crash.tints import Tints
 from tests.support.process import Server
 from tests.support.proxy import Proxy
-from tests.support.small_disk import lasting_small_disk
 
 OBSERVERS = 2
 REMARKS = 20  # lines
@@ -31,31 +33,24 @@ def run(plan: Plan, folder: Path, *, meddle: Callable[[Scene], None] = lambda sc
 
     `meddle` is called whenever the server is down: a test of the machine itself spoils something then."""
     with contextlib.ExitStack() as stack:
-        prefix: tuple[str, ...] = ()
-        data = seen = folder / "data"
-        if plan.small_disk is not None:
-            prefix, seen = stack.enter_context(lasting_small_disk(data, plan.small_disk))
-        server = Server(
-            data,
-            *plan.flags,
-            prefix=prefix,
-            program=("-P", checks.BAD_DISK),
-            env={"BAD_DISK": str(folder / "bad-disk")},
-        )
+        place = stack.enter_context(_place(plan, folder))
+        program = ("-P", str(BAD_DISK))
+        server = Server(folder / "data", *plan.flags, prefix=place.prefix, program=program, env=place.env)
         stack.callback(server.close)
-        return _Machine(plan, server, seen, prefix, meddle).run()
+        return _Machine(plan, server, place, meddle).run()
+
+
+def _place(plan: Plan, folder: Path) -> contextlib.AbstractContextManager[Place]:
+    return in_minio(folder) if plan.into == "minio" else on_disk(folder, plan.small_disk)
 
 
 class _Machine:
     """One run."""
 
-    def __init__(
-        self, plan: Plan, server: Server, data: Path, prefix: tuple[str, ...], meddle: Callable[[Scene], None]
-    ) -> None:
+    def __init__(self, plan: Plan, server: Server, place: Place, meddle: Callable[[Scene], None]) -> None:
         self._plan = plan
         self._server = server
-        self._data = data
-        self._prefix = prefix
+        self._place = place
         self._meddle = meddle
 
     def run(self) -> Figures:
@@ -63,7 +58,7 @@ class _Machine:
         self._server.start()
         with Proxy(self._server.port) as proxy:
             plan = self._plan
-            scene = Scene(seed=plan.seed, server=self._server, proxy=proxy, data=self._data, tints=Tints(plan.seed))
+            scene = Scene(seed=plan.seed, server=self._server, proxy=proxy, place=self._place, tints=Tints(plan.seed))
             faults = Faults(scene, plan.small_disk is not None, lambda: self._meddle(scene))
             faults.base = checks.descriptors(scene)
             try:
@@ -90,7 +85,7 @@ class _Machine:
         checks.check_folder(scene)
         for upload in list(scene.ledger.uploads):
             if upload.open:
-                checks.check_prefix(scene, upload)
+                scene.place.check_prefix(scene, upload)
 
     def _conclude(self, scene: Scene, faults: Faults) -> None:
         """Everybody has come to an end: look at the idle server, at every finished upload, and at what is left."""
@@ -102,7 +97,7 @@ class _Machine:
         status = self._server.stop()
         if status:
             raise scene.ledger.broken(f"the last stop ended with {status}")
-        checks.check_end(scene, self._prefix)
+        checks.check_end(scene)
 
     @contextlib.contextmanager
     def _workers(self, scene: Scene) -> Iterator[None]:

@@ -13,8 +13,7 @@ from tests.crash import exchange, questions
 from tests.crash.exchange import Route
 from tests.crash.ledger import Flight, Upload
 from tests.crash.scene import Scene, now
-from tests.crash.verdicts import NETWORK
-from tests.crash.weather import DISK
+from tests.crash.weather import NETWORK, STORE, Ill
 from tests.support.uploading import id_of
 
 _PAUSE = 0.03  # seconds between two questions, at most
@@ -88,7 +87,10 @@ class Observer:
             upload = self._chance.choice(flights).upload
             assert upload.path is not None
             floor = upload.told
-            status, fields, _ = exchange.download(self._scene.server.port, upload.path)
+            answer = self._download(upload.path)
+            if answer is None:
+                return
+            status, fields, _ = answer
             if not upload.deleting:
                 self._judge(upload.path, status)
             if status in (200, 204) and "upload-offset" in fields:
@@ -103,11 +105,24 @@ class Observer:
         assert upload.path is not None
         first = self._chance.randrange(upload.length)
         last = min(upload.length, first + self._chance.randint(1, 300_000)) - 1
-        status, _, body = exchange.download(self._scene.server.port, upload.path, Range=f"bytes={first}-{last}")
-        if upload.deleting or (status == 503 and self._scene.weather.since(now() - questions.AFTERMATH, *DISK)):
+        answer = self._download(upload.path, Range=f"bytes={first}-{last}")
+        if answer is None:
+            return
+        status, _, body = answer
+        if upload.deleting or (status == 503 and self._scene.weather.since(now() - questions.AFTERMATH, *STORE)):
             return
         if status != 206 or body != self._scene.tints.of(upload.runs or (), first, last + 1):
             raise self._scene.ledger.broken(f"bytes {first} to {last} are not right ({status})", upload)
+
+    def _download(self, path: str, **fields: str) -> tuple[int, dict[str, str], bytes] | None:
+        """GET of an upload; None: it broke off, because not all bytes came from MinIO."""
+        began = now()
+        try:
+            return exchange.download(self._scene.server.port, path, **fields)
+        except (OSError, http.client.HTTPException):
+            if self._scene.weather.since(began, Ill.AWAY):
+                return None
+            raise
 
     def _figures(self) -> None:
         """What machines ask every few seconds."""

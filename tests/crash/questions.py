@@ -15,7 +15,8 @@ from tests.crash import exchange
 from tests.crash.exchange import Route
 from tests.crash.ledger import Upload
 from tests.crash.scene import Scene, now
-from tests.crash.verdicts import NETWORK, SOON, may_put_off
+from tests.crash.verdicts import SOON, may_put_off
+from tests.crash.weather import NETWORK, Ill
 from tests.support.raw_http import RawResponse
 from tests.support.uploading import INTEROP, TUS
 
@@ -165,7 +166,7 @@ def _fetch(scene: Scene, upload: Upload) -> bytes | None:
             _put_off(scene, upload, status, began)
         return None
 
-    return _insist(scene, upload, ask)
+    return _insist(scene, upload, ask, Ill.AWAY)
 
 
 def _asked(scene: Scene, method: str, path: str, *fields: str) -> tuple[RawResponse, float]:
@@ -174,16 +175,16 @@ def _asked(scene: Scene, method: str, path: str, *fields: str) -> tuple[RawRespo
         return exchange.ask(Route(scene.server.port), method, path, *fields), began
 
 
-def _insist(scene: Scene, upload: Upload, ask: Callable[[], _T | None]) -> _T | None:
-    """Ask until there is an answer, also over breaks that are excused; None when the upload was deleted meanwhile, or
-    the run is over because a promise was broken."""
+def _insist(scene: Scene, upload: Upload, ask: Callable[[], _T | None], *also: Ill) -> _T | None:
+    """Ask until there is an answer, also over breaks that are excused (by the network, and what is named `also`). None
+    when the upload was deleted meanwhile, or the run is over because a promise was broken."""
     last = now() + PATIENCE
     while scene.ledger.failure is None:
         began = now()
         try:
             answer = ask()
         except (OSError, http.client.HTTPException) as failure:
-            if not scene.weather.since(began, *NETWORK):
+            if not scene.weather.since(began, *NETWORK, *also):
                 raise scene.ledger.broken(f"a question broke off: {failure!r}", upload) from failure
             answer = None
         if answer is not None or upload.deleted:

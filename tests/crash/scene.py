@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.crash.figures import Figures
 from tests.crash.ledger import Flight, Ledger, Upload
+from tests.crash.places import Place
 from tests.crash.tints import Tints
 from tests.crash.weather import Gate, Ill, Weather
 from tests.support.process import Server
@@ -24,13 +25,18 @@ class Scene:
     seed: int
     server: Server
     proxy: Proxy
-    data: Path  # the server's folder, as this process sees it
+    place: Place
     tints: Tints
     ledger: Ledger = field(default_factory=Ledger)
     weather: Weather = field(default_factory=Weather)
     gate: Gate = field(default_factory=Gate)
     figures: Figures = field(default_factory=Figures)
     idle: set[socket.socket] = field(default_factory=set)  # connections that clients keep for their next request
+
+    @property
+    def data(self) -> Path:
+        """The server's folder, as this process sees it."""
+        return self.place.data
 
     def contested(self, upload: Upload, began: float) -> bool:
         """Whether another request for the upload may have been at work since `began`."""

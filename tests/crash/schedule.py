@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from tests.crash.bad_disk import Trouble
 from tests.support.uploading import MIB
@@ -28,9 +28,20 @@ class Kind(Enum):
     FAST_RIVAL = "an upload is taken over from a sender at full speed"
     DELETE = "an upload is deleted while it arrives"
     REST = "nothing; the idle server is looked at"
+    AWAY = "MinIO is away"
+    AWAY_AND_KILL = "kill -9 while MinIO is away"
+    BUSY = "MinIO refuses"
+    BUSY_AND_KILL = "kill -9 while MinIO refuses"
+    DEAF = "MinIO does what it is told, and its answers are lost"
+    DEAF_AND_KILL = "kill -9 while MinIO's answers are lost"
+    LATE_AND_KILL = "kill -9, and what was on its way to MinIO arrives after the start"
 
 
-_WEIGHTS: Final = {
+Into = Literal["disk", "minio"]
+INTOS: Final[tuple[Into, ...]] = ("disk", "minio")
+
+
+_ANYWHERE: Final = {
     Kind.KILL: 6,
     Kind.MEASURED_KILL: 6,
     Kind.KILL_TWICE: 2,
@@ -38,15 +49,34 @@ _WEIGHTS: Final = {
     Kind.FREEZE: 1,
     Kind.STALL: 2,
     Kind.CUT: 2,
-    Kind.FULL: 3,
-    Kind.FULL_AND_KILL: 2,
-    Kind.SLOW: 2,
-    Kind.FAILING: 3,
-    Kind.ILL_AND_KILL: 2,
+}
+_RIVALS: Final = {
     Kind.STALLED_RIVAL: 3,
     Kind.FAST_RIVAL: 2,
     Kind.DELETE: 2,
     Kind.REST: 2,
+}
+WEIGHTS: Final[dict[Into, dict[Kind, int]]] = {
+    "disk": {
+        **_ANYWHERE,
+        Kind.FULL: 3,
+        Kind.FULL_AND_KILL: 2,
+        Kind.SLOW: 2,
+        Kind.FAILING: 3,
+        Kind.ILL_AND_KILL: 2,
+        **_RIVALS,
+    },
+    "minio": {
+        **_ANYWHERE,
+        Kind.AWAY: 3,
+        Kind.AWAY_AND_KILL: 2,
+        Kind.BUSY: 3,
+        Kind.BUSY_AND_KILL: 2,
+        Kind.DEAF: 3,
+        Kind.DEAF_AND_KILL: 2,
+        Kind.LATE_AND_KILL: 5,
+        **_RIVALS,
+    },
 }
 _GOOD: Final = Trouble()
 
@@ -70,6 +100,7 @@ class Step:
 _LASTING: Final = (
     *(Kind.FREEZE, Kind.STALL, Kind.FULL, Kind.FULL_AND_KILL),
     *(Kind.SLOW, Kind.FAILING, Kind.ILL_AND_KILL, Kind.KILL_TWICE),
+    *(Kind.AWAY, Kind.AWAY_AND_KILL, Kind.BUSY, Kind.BUSY_AND_KILL, Kind.DEAF, Kind.DEAF_AND_KILL, Kind.LATE_AND_KILL),
 )
 
 
@@ -82,17 +113,18 @@ class Plan:
     flags: tuple[str, ...]  # of `ferryman serve`
     small_disk: int | None  # bytes of a disk of its own
     steps: tuple[Step, ...]
+    into: Into = "disk"
 
     def __str__(self) -> str:
         disk = f", on a disk of {self.small_disk // MIB} MiB" if self.small_disk else ""
-        head = f"seed {self.seed}, {self.clients} clients, {' '.join(self.flags)}{disk}"
+        head = f"seed {self.seed} into {self.into}, {self.clients} clients, {' '.join(self.flags)}{disk}"
         return "\n".join([head, *(f"  step {number}: {step}" for number, step in enumerate(self.steps, 1))])
 
 
-def draw(seed: int, steps: int, *, clients: int = 4, can_mount: bool = False) -> Plan:
+def draw(seed: int, steps: int, *, clients: int = 4, can_mount: bool = False, into: Into = "disk") -> Plan:
     """The run of a seed. `can_mount`: a disk of its own is possible on this machine."""
     chance = random.Random(seed)
-    small = chance.random() < 0.25 and can_mount
+    small = chance.random() < 0.25 and can_mount and into == "disk"
     flags = [
         *("--checkpoint-size", chance.choice(("8MiB", "8MiB", "1MiB", "256KiB"))),
         *("--checkpoint-interval", chance.choice(("1s", "1s", "200ms"))),
@@ -102,17 +134,21 @@ def draw(seed: int, steps: int, *, clients: int = 4, can_mount: bool = False) ->
         *("--durability", "os" if chance.random() < 0.15 else "disk"),
         *("--upload-ttl", "30min", "--log-format", "json"),
     ]
+    if into == "minio":
+        flags += ["--s3-memory", chance.choice(("128MiB", "64MiB"))]
+        flags += ["--s3-patience", chance.choice(("1s", "3s", "10s"))]
     return Plan(
         seed=seed,
         clients=clients,
         flags=tuple(flags),
         small_disk=384 * MIB if small else None,
-        steps=tuple(_step(random.Random(f"{seed} step {number}"), small=small) for number in range(steps)),
+        steps=tuple(_step(random.Random(f"{seed} step {number}"), into, small=small) for number in range(steps)),
+        into=into,
     )
 
 
-def _step(chance: random.Random, *, small: bool) -> Step:
-    kind = chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+def _step(chance: random.Random, into: Into, *, small: bool) -> Step:
+    kind = chance.choices(list(WEIGHTS[into]), list(WEIGHTS[into].values()))[0]
     if small and kind is Kind.FAST_RIVAL:  # it would fill the disk
         kind = Kind.STALLED_RIVAL
     trouble = _GOOD

@@ -20,6 +20,12 @@ def held(server: int, clients: set[int]) -> dict[int, int]:
     return found
 
 
+def connected_to(port: int) -> set[str]:
+    """The connections to this port, as they are named among a process's descriptors."""
+    lines = (line.split() for line in _TABLE.read_text().splitlines()[1:])
+    return {f"socket:[{columns[9]}]" for columns in lines if _port(columns[2]) == port}
+
+
 def _port(address: str) -> int:
     host, port = address.split(":")
     return int(port, 16) if host == _LOOPBACK else -1

@@ -5,15 +5,14 @@ from typing import Final
 
 from tests.crash.ledger import Flight
 from tests.crash.scene import Scene, now
-from tests.crash.weather import DISK, Ill
+from tests.crash.weather import NETWORK, STORE, Ill
 from tests.support.raw_http import RawResponse
 
 SOON: Final = 0.05  # seconds until a question is asked again
-NETWORK: Final = (Ill.DEAD, Ill.NETWORK, Ill.FROZEN)
 _LATER: Final = {  # why the server may ask to come again, and what has to be wrong for it; nothing: it may always
-    "finishing": (Ill.DEAD, *DISK),
+    "finishing": (Ill.DEAD, *STORE),
     "shutting-down": (Ill.DEAD,),
-    "storage-unavailable": DISK,
+    "storage-unavailable": STORE,
     "storage-full": (Ill.FULL,),
 }
 _UNFINISHED: Final = ("disconnected", "body-stalled", "truncated-encoding")  # the body did not come to its end

@@ -159,5 +159,12 @@ def some_size(chance: random.Random) -> int:
     return round(2 ** chance.uniform(_log(8 * MIB), _log(LARGEST)))
 
 
+def some_size_in_parts(chance: random.Random, part: int) -> int:
+    """A size of at most LARGEST for a store that keeps parts of so many bytes: often some parts, or a byte beside."""
+    if chance.random() < 0.5:
+        return some_size(chance)
+    return chance.randint(1, LARGEST // part - 1) * part + chance.choice((-1, 0, 1, chance.randint(0, part)))
+
+
 def _log(size: int) -> float:
     return size.bit_length() - 1 if size else 0.0

@@ -21,9 +21,11 @@ class Ill(Enum):
     SLOW = "the disk is slow"
     FAILING = "syncs fail"
     FROZEN = "the server does not run"
+    AWAY = "MinIO is away, or fails"
 
 
-DISK: Final = (Ill.FULL, Ill.SLOW, Ill.FAILING)
+NETWORK: Final = (Ill.DEAD, Ill.NETWORK, Ill.FROZEN)
+STORE: Final = (Ill.FULL, Ill.SLOW, Ill.FAILING, Ill.AWAY)
 _EVER: Final = float("inf")
 
 

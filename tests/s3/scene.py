@@ -1,6 +1,9 @@
 """A real server on a real MinIO with the fault proxy between them, and what must be true at the end of every story."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +25,7 @@ from tests.support.uploading import Dialect, append, content, create, id_of, off
 MIB: Final = 1 << 20
 PART: Final = 8 * MIB
 WHOLE: Final = content(40 * MIB, seed=3)  # five parts
+CLOCK: Final = str(Path(__file__).parent.parent / "crash" / "bad_disk.py")  # `ferryman` with a clock that is ahead
 PATIENCE: Final = "3s"  # that the server has with a store that fails
 
 
@@ -35,6 +39,12 @@ class Scene:
         self._flags = flags
         self._data = data
         self._pool = ThreadPoolExecutor()
+        self._place = f"s3://{bucket}/library"
+        self._env = {
+            "FERRYMAN_S3_ENDPOINT": self.proxy.endpoint,
+            "AWS_ACCESS_KEY_ID": minio.access_key,
+            "AWS_SECRET_ACCESS_KEY": minio.secret_key,
+        }
         keys = Keys(access=minio.access_key, secret=minio.secret_key)
         self._client = S3Client(minio.endpoint, bucket, keys, "us-east-1")  # past the proxy
 
@@ -42,13 +52,8 @@ class Scene:
     def played(self) -> "Iterator[Scene]":
         """For the length of the `with`."""
         with self.proxy:
-            env = {
-                "FERRYMAN_S3_ENDPOINT": self.proxy.endpoint,
-                "AWS_ACCESS_KEY_ID": self.minio.access_key,
-                "AWS_SECRET_ACCESS_KEY": self.minio.secret_key,
-            }
-            place = f"s3://{self.bucket}/library"
-            self.server = Server(self._data, "--store", place, "--s3-patience", PATIENCE, *self._flags, env=env).start()
+            flags = ("--store", self._place, "--s3-patience", PATIENCE, *self._flags)
+            self.server = Server(self._data, *flags, env=self._env).start()
             try:
                 self._await_walk(new=True)
                 yield self
@@ -106,6 +111,12 @@ class Scene:
         if offset < len(whole) or dialect == "rufh":
             answer = self.send(path, offset, len(whole), dialect, whole)
             assert answer.status in (201, 204), answer
+
+    def gc(self, *, ahead: float = 0.0) -> None:
+        """`ferryman gc`, so many seconds from now; the server does not run."""
+        env = {**os.environ, **self._env, "CLOCK_AHEAD": str(ahead)}
+        words = ("gc", "--data", str(self._data), "--store", self._place, "--upload-ttl", "1s")
+        subprocess.run([sys.executable, "-P", CLOCK, *words], check=True, env=env, cwd=self._data.parent)
 
     # what must be true
 

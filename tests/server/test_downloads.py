@@ -25,12 +25,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ferryman_protocol.headers import Headers
 from ferryman_protocol.model import Phase, Request, Upload
+from ferryman_server import wire
 from ferryman_server.digests import Crc64
 from ferryman_server.downloads import INLINE_TYPES, Plan, etag_of, plan, plan_for, respond
 from ferryman_server.state.base import Record
 from ferryman_server.storage.base import Store, StoreError
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.memory import MemoryStore
+from tests.support.raw_http import RawClient, head
 from tests.support.serving import Serving
 
 ID: Final = "a" * 26
@@ -388,6 +390,20 @@ async def test_a_store_that_fails_later_leaves_the_answer_short(tmp_path: Path) 
     assert b"".join(message["body"] for message in sent[1:]) == DATA[: 2 << 20]
     assert all(message["more_body"] for message in sent[1:])
     assert (store.opened, store.closed) == (1, 1)
+    store.close()
+
+
+def test_a_download_that_breaks_off_is_no_error_of_the_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The client sees the connection end before the body does; whoever is woken by errors in the log sleeps on."""
+    store, record = Watched(tmp_path, fails_at=2 << 20), record_of(DATA)
+    filled(store, DATA)
+    response = respond(Plan(status=200, stop=len(DATA), send_bytes=True), store, record)
+    with Serving(response, http=wire.protocol_class()) as server, RawClient(server.port) as client:
+        client.send(head("GET", "/"))
+        got = client.rest()
+        assert store.all_closed.wait(10)
+    assert got.partition(b"\r\n\r\n")[2] == DATA[: 2 << 20]
+    assert [line.getMessage() for line in caplog.records if line.levelname == "ERROR"] == []
     store.close()
 
 

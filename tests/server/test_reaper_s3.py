@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from ferryman_protocol.model import Phase
+from ferryman_server.digests import crc64
 from ferryman_server.reaper import SPARED, Report, reap
+from ferryman_server.storage import s3_calls, s3_freeing
 from ferryman_server.storage.base import read_all
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
@@ -149,6 +151,30 @@ async def test_tails_without_a_row_have_a_grace_of_their_own(folder: BucketFolde
     report = await clear(folder, later=TTL + 60)
     assert (report.orphans, report.leftovers, report.freed) == (2, 0, 8)
     assert tails(place) == []
+
+
+async def test_what_arrives_after_all_was_freed_is_freed_once_more(
+    folder: BucketFolder, place: Bucket, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed server had sent it: a multipart upload, whose key nobody would know later, and an object. After that the
+    bucket is not asked again."""
+    upload_id = await folder.add(record_of(1, Phase.TERMINATED, at=time.time()))
+    await clear(folder)
+    record = await folder.state.get(upload_id)
+    assert record is not None
+    key = record.target or ""
+    with place.client() as client:
+        s3_calls.begin(client, key, {})
+        s3_calls.put(client, key, DATA, len(DATA), crc64([DATA]), {})
+        assert (await clear(folder)).quiet
+        assert len(s3_calls.open_uploads(client, key)) == 1
+        monkeypatch.setattr(s3_freeing, "LATE", 0.0)
+        await clear(folder)
+        assert s3_calls.open_uploads(client, key) == []
+    assert place.objects() == []
+    proxy.log.clear()
+    await reap(folder.state, folder.store, now=time.time(), orphan_ttl=TTL, look_around=False)
+    assert proxy.log.counts() == {}
 
 
 @pytest.mark.parametrize("phase", [Phase.EXPIRED, Phase.TERMINATED])

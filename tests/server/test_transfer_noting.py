@@ -1,16 +1,17 @@
 """Transfers into a store whose bytes become durable by themselves: what it notes is committed, come what may."""
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from ferryman_protocol.commands import Admission, Content
+from ferryman_protocol.commands import Admission, Checksum, Content
 from ferryman_protocol.model import Upload
 from ferryman_server.metrics import Metrics
-from ferryman_server.storage.base import Mark
+from ferryman_server.storage.base import Mark, StoreError
 from ferryman_server.storage.ledger import Noted, Notes
 from ferryman_server.storage.memory import MemoryStore
 from ferryman_server.storage.testing_rig import ONE
@@ -80,7 +81,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield made
 
 
-def transfer(rig: Rig, feed: Feed, interval: float) -> tuple[Transfer, Bucket]:
+def transfer(rig: Rig, feed: Feed, interval: float, checksum: Checksum | None = None) -> tuple[Transfer, Bucket]:
     """A transfer of this body, whose bytes are to be made durable when they are `interval` seconds old."""
     store = rig.store
     assert isinstance(store, Bucket)
@@ -95,7 +96,7 @@ def transfer(rig: Rig, feed: Feed, interval: float) -> tuple[Transfer, Bucket]:
         admission=Admission(
             room=LENGTH, length=LENGTH, finishes_at_length=True, completes=False, overrun_invalidates=False
         ),
-        content=Content(length=feed.length),
+        content=Content(length=feed.length, checksum=checksum),
         state=rig.core.house.state,
         store=store,
         metrics=Metrics(),
@@ -148,3 +149,19 @@ async def test_what_becomes_durable_behind_a_checkpoint_is_committed_while_it_wa
     store.arrive(3000, {})
     with pytest.raises(asyncio.CancelledError):
         await ending
+
+
+async def test_of_a_checksummed_body_all_counts_or_nothing(rig: Rig) -> None:
+    """It was taken whole and its checksum is right, but the store fails when it has a part of it."""
+    feed = Feed(WHOLE[:2000], length=2000)
+    right = Checksum(algorithm="sha1", digest=hashlib.sha1(WHOLE[:2000]).digest())
+    made, store = transfer(rig, feed, 600.0, right)
+
+    def fail() -> int:
+        store.arrive(1000, {"part": "1"})
+        raise StoreError("the store is away")
+
+    store.sync = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        await made.run(feed.body(), accept)
+    assert (store.commits, await rig.offset()) == (0, 0)
