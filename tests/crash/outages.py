@@ -14,8 +14,8 @@ from tests.s3.moments import Fault
 from tests.s3.operations import Operation
 
 SHARES: Final = (0.3, 0.7, 1.0)  # of the requests
-WRITES: Final = (  # not CREATE_MULTIPART: tests/s3/test_late.py says why
-    *(Operation.UPLOAD_PART, Operation.COMPLETE, Operation.UPLOAD_PART_COPY),
+WRITES: Final = (
+    *(Operation.CREATE_MULTIPART, Operation.UPLOAD_PART, Operation.COMPLETE, Operation.UPLOAD_PART_COPY),
     *(Operation.PUT, Operation.ABORT, Operation.DELETE),
 )
 _KILLED: Final = "killed"

@@ -2,20 +2,17 @@
 machine (the tests take it away); what keeps the upload right all the same is the fence in its row."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor as pool
 from contextlib import contextmanager
 
 import pytest
 
 from tests.s3.holding import Hold, When
 from tests.s3.operations import Operation
-from tests.s3.proxy import FaultProxy
 from tests.s3.scene import MIB, PART, WHOLE, Scene
 from tests.support.process import Server, eventually
 from tests.support.uploading import append, assert_whole, inspect, observed
 
 OTHER = WHOLE[::-1]
-LEASES_IN_MEMORY = "a lease is in the row with its first commit only: with SQLite no second process can get one"
 WHENS = (When.BEFORE, When.UNFINISHED, When.DONE)
 
 
@@ -67,28 +64,6 @@ def test_a_small_file_of_the_older_server_is_replaced_or_never_made(scene: Scene
         gate.release()
         assert sending.result().status in (409, 423, 503)
         assert_whole(newer, path, OTHER[:MIB])
-        scene.check(path, OTHER[:MIB])
-
-
-@pytest.mark.xfail(strict=True, reason=LEASES_IN_MEMORY)
-@pytest.mark.parametrize("when", [When.BEFORE, When.DONE])
-def test_one_of_two_that_put_a_small_file_is_told_that_it_is_complete(scene: Scene, when: When) -> None:
-    """Both have a lease before either has written the row: it is the newer one's bytes that count, whichever of them is
-    there first (DONE: the newer one's)."""
-    path = scene.create(size=MIB)
-    first, second = Hold(When.BEFORE), Hold(when)
-    scene.proxy.on(Operation.PUT, do=first)
-    older = scene.sending(path, 0, MIB, whole=WHOLE[:MIB])
-    first.await_reached()
-    with FaultProxy(scene.minio.endpoint) as proxy, successor(scene, proxy.endpoint) as newer, pool() as threads:
-        proxy.on(Operation.PUT, do=second)
-        other = threads.submit(append, newer, "tus", path, 0, OTHER[:MIB])
-        second.await_reached()
-        first.release()
-        told = older.result().status
-        second.release()
-        assert other.result().status == 204
-        assert told in (409, 423, 503)
         scene.check(path, OTHER[:MIB])
 
 

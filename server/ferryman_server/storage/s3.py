@@ -183,6 +183,8 @@ class S3Store:
             with telling_of_lost_parts(upload_id):
                 whole = self._only_parts(books, books.upload, target, checked=checked)
                 self._complete(whole, books.upload, target, length, checked=checked)
+            if books.creating:  # what an earlier process had begun may have come late
+                self._again(lambda: s3_calls.abort_all(self._client, target))
         else:
             if books.creating:
                 self._again(lambda: s3_calls.abort_all(self._client, target))

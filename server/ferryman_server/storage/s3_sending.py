@@ -52,7 +52,7 @@ class Sender:
         self._order = order
         self._stop = stop
         self._creation = threading.Lock()
-        self._creating = books.creating
+        self._creating = self.haunted = books.creating  # by a process that is gone: one may still come into being
         self._begun = False
         self.multipart = books.upload
         self.numbers = Numbers(books.next)

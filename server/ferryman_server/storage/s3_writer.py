@@ -302,7 +302,7 @@ class S3Writer:
         notes |= {tail_note(tail)[0]: None for tail in before if tail not in tails}
         notes |= dict(tail_note(tail) for tail in tails if tail not in before)
         if self._unnoted:
-            notes |= {UPLOAD: sender.multipart, CREATING: None}
+            notes |= {UPLOAD: sender.multipart} | ({} if sender.haunted else {CREATING: None})
             free = sender.numbers.to_commit(needed=bool(self._flight))
             notes |= {} if free is None else {NEXT: str(free)}
         return notes

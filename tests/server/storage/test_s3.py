@@ -342,10 +342,10 @@ def test_an_older_lease_writes_nothing(place: Place) -> None:
     place.create(ONE, length=len(CONTENT))
     older, newer = place.store(), place.store()
     stale = opened(place, older, ONE, fence=1)
-    write(stale, bytes(3 * MIB))
+    write(stale, bytes(1000))
     place.shelf.fences[ONE] = 2
     with pytest.raises(StoreError, match="passed on"):  # by the write or by the sync, whichever comes first
-        _write_and_sync(stale, bytes(13 * MIB))
+        _write_and_sync(stale, bytes(15 * MIB))
     stale.close()
     writer = opened(place, newer, ONE, fence=2)
     write(writer, CONTENT)
