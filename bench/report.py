@@ -56,7 +56,7 @@ def outcome_table(outcome: Outcome, servers: Sequence[Server]) -> str:
 
 
 def minio_table(outcomes: Sequence[Outcome], servers: Sequence[Server]) -> str:
-    """All scenarios into MinIO: rates, and in brackets the ratio to the same bytes put straight there."""
+    """All scenarios into MinIO: rates, and in brackets the ratio to the same bytes straight and checked alike."""
     told = [outcome for outcome in outcomes if outcome.scenario.into == "minio"]
     rows = [["", *(f"{outcome.scenario.title.removeprefix(INTO_MINIO)}, {outcome.scenario.unit}" for outcome in told)]]
     for server in servers:

@@ -147,7 +147,7 @@ def _into_minio(large: int, less: int) -> list[Scenario]:
         unit="MB/s",
         count=1,
         size=large,
-        floor="straight",
+        floor="straight-checked",
         into="minio",
         in_flight=3,
     )

@@ -22,6 +22,7 @@ Command = Callable[[int, Path], list[str]]
 BucketCommand = Callable[[int, Path, Bucket], list[str]]
 NODE_AT_LEAST: Final = 20
 STRAIGHT: Final = "straight"
+CHECKED: Final = "straight-checked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,8 @@ def known() -> list[Server | Missing]:
         _tusd(),
         _node(),
         _tuspyserver(),
-        _straight(),
+        _straight(STRAIGHT, "straight into MinIO"),
+        _straight(CHECKED, "straight into MinIO, checked"),
         _floor("floor-overlap", "C floor, syncs overlap", "overlap", "synced before each answer"),
         _floor(
             "floor-bounded", "C floor, at most 8 MiB unsynced", "bounded", "synced before each answer, 8 MiB at risk"
@@ -176,11 +178,11 @@ def _floor(name: str, title: str, sync: str, synced: str) -> Server:
     return Server(name=name, title=title, kind="floor", synced=synced, command=command)
 
 
-def _straight() -> Server:
+def _straight(name: str, title: str) -> Server:
     """No server: the bench puts the bytes into the bucket itself (:mod:`bench.straight`)."""
     return Server(
-        name=STRAIGHT,
-        title="straight into MinIO",
+        name=name,
+        title=title,
         kind="floor",
         synced="nothing is between the client and MinIO",
         command=None,

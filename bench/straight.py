@@ -1,10 +1,12 @@
-"""The floor for MinIO: the same bytes, without a server between the client and it.
+"""The floors for MinIO: the same bytes, without a server between the client and it.
 
 The load client puts them there, with as many PUTs under way at once as the scenario says: whole objects, or parts of
 8 MiB. The requests are signed beforehand, and what signs them does not cover the bytes. Creating and completing a
-multipart upload counts in the time; signing does not.
+multipart upload counts in the time; signing does not. MinIO can be had to check what it is sent, as it does behind
+Ferryman: with the CRC64/NVME of each PUT, made beforehand.
 """
 
+import base64
 import http.client
 import re
 import time
@@ -13,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from bench.bodies import Body
+from awscrt import checksums
+
+from bench.bodies import Body, pieces
 from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.load import loaded
@@ -24,8 +28,11 @@ OK: Final = 200
 
 
 @contextmanager
-def putting(scenario: Scenario, body: Body, data: Path, bucket: Bucket) -> Iterator[dict[str, Any]]:
-    """Store what the scenario stores, and hand out what the load client tells when all of it is there.
+def putting(
+    scenario: Scenario, body: Body, data: Path, bucket: Bucket, *, checked: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Store what the scenario stores, and hand out what the load client tells when all of it is there. `checked`: MinIO
+    compares the bytes with a checksum.
 
     Raises CannotMeasure when an answer was not the right one.
     """
@@ -33,7 +40,7 @@ def putting(scenario: Scenario, body: Body, data: Path, bucket: Bucket) -> Itera
     large = _Large(sign, scenario.size) if scenario.size > PART else None
     lines = large.lines if large else _objects(sign, scenario)
     puts, etags = data / "puts", data / "etags"
-    puts.write_text("".join(f"{line}\n" for line in lines))
+    puts.write_text("".join(f"{line}\n" for line in (_with_checksums(lines, body) if checked else lines)))
     arguments: list[str | int] = [
         "--puts",
         str(puts),
@@ -66,6 +73,20 @@ class _Signing:
 def _objects(sign: _Signing, scenario: Scenario) -> list[str]:
     """One PUT an object, as the load client takes them: offset, size, path."""
     return [f"0 {scenario.size} {sign('PUT', str(number))}" for number in range(scenario.count)]
+
+
+def _with_checksums(lines: Sequence[str], body: Body) -> Iterator[str]:
+    """The PUTs, each with the checksum of its bytes. They begin where the body's file repeats itself."""
+    known: dict[str, str] = {}
+    period = body.file.read_bytes()
+    for line in lines:
+        size = line.split(" ")[1]
+        if size not in known:
+            crc = 0
+            for piece in pieces(period, int(size)):
+                crc = checksums.crc64nvme(piece, crc)
+            known[size] = base64.b64encode(crc.to_bytes(8, "big")).decode()
+        yield f"{line} {known[size]}"
 
 
 class _Large:

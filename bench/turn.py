@@ -12,7 +12,7 @@ from bench.measurement import Measurement
 from bench.ping import pinging
 from bench.processes import running
 from bench.scenarios import MIB, Scenario, amount
-from bench.servers import STRAIGHT, Server
+from bench.servers import CHECKED, STRAIGHT, Server
 from bench.settle import touch_memory
 from bench.straight import putting
 
@@ -27,8 +27,8 @@ def take_turn(
 
     Raises CannotMeasure when the server did not do what it was asked.
     """
-    if bucket is not None and server.name == STRAIGHT:
-        measurement = _measure_straight(scenario, body, data, bucket)
+    if bucket is not None and server.name in (STRAIGHT, CHECKED):
+        measurement = _measure_straight(scenario, body, data, bucket, checked=server.name == CHECKED)
     else:
         measurement = _measure_server(server, scenario, body, data, paths, bucket)
     if bucket is not None:
@@ -54,11 +54,11 @@ def _measure_server(
     return _measurement(scenario, told, pings, spent, peak)
 
 
-def _measure_straight(scenario: Scenario, body: Body, data: Path, bucket: Bucket) -> Measurement:
+def _measure_straight(scenario: Scenario, body: Body, data: Path, bucket: Bucket, *, checked: bool) -> Measurement:
     """Without a server: the ping beside it asks MinIO itself."""
     touch_memory(TOUCHED * scenario.bytes_stored + 256 * MIB)
     clocks = Clocks(None, bucket)
-    with pinging(bucket.port, "/") as stop_pings, putting(scenario, body, data, bucket) as told:
+    with pinging(bucket.port, "/") as stop_pings, putting(scenario, body, data, bucket, checked=checked) as told:
         spent = clocks.spent()
         pings = stop_pings()
     return _measurement(scenario, told, pings, spent, 0.0)

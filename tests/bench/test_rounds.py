@@ -101,10 +101,10 @@ def test_bytes_into_minio_are_measured_beside_those_put_straight_there(
     """Both have figures, MinIO's own among them; servers that store on the disk only have nothing to do with it."""
     (tmp_path / "minio").mkdir()
     with Depot(tmp_path / "minio") as depot:
-        servers = really("ferryman", "straight", "floor-none")
+        servers = really("ferryman", "straight", "straight-checked", "floor-none")
         outcome = measure(into_minio, servers, 1, tmp_path, lambda text: None, depot)
     assert outcome.failures == {}
-    assert set(outcome.turns) == {"ferryman", "straight"}
+    assert set(outcome.turns) == {"ferryman", "straight", "straight-checked"}
     assert outcome.unable == {}
     (ours,), (straight,) = outcome.of("ferryman"), outcome.of("straight")
     assert ours.peak_mb > 0 == straight.peak_mb

@@ -67,8 +67,8 @@ def test_into_minio_go_ours_tusd_and_what_goes_straight_there(tmp_path: Path, mo
     tusd.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     servers, _ = chosen(["*"], everything)
-    assert {each.name for each in servers if each.into_bucket} == {"ferryman", "tusd", "straight"}
-    assert {each.name for each in servers if not each.command} == {"straight"}
+    assert {each.name for each in servers if each.into_bucket} == {"ferryman", "tusd", "straight", "straight-checked"}
+    assert {each.name for each in servers if not each.command} == {"straight", "straight-checked"}
 
 
 def test_servers_are_told_the_bucket() -> None:

@@ -55,6 +55,21 @@ def test_objects_are_right(
     assert len(list(bucket.client().list_objects(bucket.name))) == count
 
 
+def test_checksums_are_those_of_the_bytes(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MinIO takes what is checked, and refuses it when another checksum is sent with it."""
+    for size in (20 * MIB + 3, KIB):
+        load = scenario(count=1, size=size, into="minio")
+        with putting(load, body_for(load), tmp_path, bucket, checked=True):
+            pass
+        monkeypatch.setattr("awscrt.checksums.crc64nvme", lambda piece, crc: 1)
+        with (
+            pytest.raises(CannotMeasure, match="400"),
+            putting(load, body_for(load), tmp_path, bucket, checked=True),
+        ):
+            pass
+        monkeypatch.undo()
+
+
 def test_wrong_object_is_found(bucket: Bucket, tmp_path: Path) -> None:
     """The check after a turn looks at content: at MinIO's digest of one PUT, and at the bytes of what came in parts."""
     for size in (KIB, 9 * MIB):
