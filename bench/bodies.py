@@ -1,5 +1,6 @@
 """The bytes that are sent: random ones that no coding makes smaller, and text for the codings, made once and kept."""
 
+import os
 import random
 import string
 import zlib
@@ -46,7 +47,7 @@ def pieces(period: bytes, size: int) -> Iterator[memoryview]:
 def _kept(name: str, make: Callable[[], Iterator[bytes]]) -> Path:
     path = cache_folder() / name
     if not path.exists():
-        fresh = path.with_name(name + ".new")
+        fresh = path.with_name(f"{name}.{os.getpid()}")  # two runs may make it at the same time
         with fresh.open("wb") as file:
             for piece in make():
                 file.write(piece)
