@@ -262,6 +262,7 @@ def assert_sound(server: Server) -> None:
 def test_requests_that_are_almost_right(server: Server) -> None:
     """Every one is answered in time and in words, and nothing that is stored gets out of order."""
     paths: list[str] = []
+    before = threading.active_count()  # of this process, which may have run other tests
     fuzzers = [Fuzzer(server, SEED + number, paths) for number in range(CLIENTS)]
     deadline = time.monotonic() + TIME
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -271,4 +272,4 @@ def test_requests_that_are_almost_right(server: Server) -> None:
     for status in (201, 204, 400, 404, 409, 412, 413, 415):
         assert seen[status], f"seeds from {SEED}: no {status} among {dict(seen)}"
     assert_sound(server)
-    assert threading.active_count() < 20
+    assert threading.active_count() <= before

@@ -19,6 +19,15 @@ def kill_while_held(scene: Scene, gate: Hold) -> None:
     scene.server.restart()
 
 
+def killed_in_create(scene: Scene) -> tuple[str, Hold]:
+    """An upload whose server was killed while it created the multipart upload, and the request, still on its way."""
+    path, gate = scene.create(), Hold(When.UNFINISHED)
+    scene.proxy.on(Operation.CREATE_MULTIPART, do=gate)
+    scene.sending(path, 0, len(WHOLE))
+    kill_while_held(scene, gate)
+    return path, gate
+
+
 @pytest.mark.parametrize("when", [When.UNFINISHED, When.DONE])
 @pytest.mark.parametrize("operation", [Operation.UPLOAD_PART, Operation.COMPLETE])
 def test_a_request_of_the_dead_server_arrives_after_the_upload_is_complete(
@@ -55,11 +64,7 @@ def test_a_small_file_of_the_dead_server_is_on_its_way(scene: Scene) -> None:
 
 def test_a_multipart_upload_of_the_dead_server_arrives_after_the_upload_was_deleted(scene: Scene) -> None:
     """Nobody knows its id, but its key is in the row for as long as that is there: the reaper looks once more."""
-    path = scene.create()
-    gate = Hold(When.UNFINISHED)
-    scene.proxy.on(Operation.CREATE_MULTIPART, do=gate)
-    scene.sending(path, 0, len(WHOLE))
-    kill_while_held(scene, gate)
+    path, gate = killed_in_create(scene)
     assert delete(scene.server, "tus", path) == 204
     gate.release()
     eventually(lambda: len(scene.open_uploads(path)) == 1)
@@ -70,11 +75,7 @@ def test_a_multipart_upload_of_the_dead_server_arrives_after_the_upload_was_dele
 
 def test_a_multipart_upload_of_the_dead_server_arrives_after_the_upload_is_complete(scene: Scene) -> None:
     """The next server looked for it before it began its own, and does so once more when the upload is complete."""
-    path = scene.create()
-    gate = Hold(When.UNFINISHED)
-    scene.proxy.on(Operation.CREATE_MULTIPART, do=gate)
-    scene.sending(path, 0, len(WHOLE))
-    kill_while_held(scene, gate)
+    path, gate = killed_in_create(scene)
     assert scene.send(path, 0, 2 * PART).status == 204
     gate.release()
     eventually(lambda: len(scene.open_uploads(path)) == 2)
