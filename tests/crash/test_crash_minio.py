@@ -67,7 +67,7 @@ def leave_rubbish(scene: Scene) -> None:
 
 
 SPOILT: dict[Callable[[Scene], None], tuple[int, str]] = {  # how many kills it may take, and what is found
-    change_finished_object: (8, "differs from an earlier one|bytes .* are not right"),
+    change_finished_object: (40, "differs from an earlier one|bytes .* are not right"),
     leave_rubbish: (1, "left over after the reaper.*multipart.*draft"),
 }
 
