@@ -6,7 +6,6 @@ multipart upload counts in the time; signing does not. MinIO can be had to check
 Ferryman: with the CRC64/NVME of each PUT, made beforehand.
 """
 
-import base64
 import http.client
 import re
 import time
@@ -15,13 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from awscrt import checksums
-
 from bench.bodies import Body, pieces
 from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.load import loaded
 from bench.scenarios import MIB, Scenario
+from ferryman_server.digests import crc64
+from ferryman_server.storage.s3_calls import crc_text
 
 PART: Final = 8 * MIB  # bytes
 OK: Final = 200
@@ -82,10 +81,7 @@ def _with_checksums(lines: Sequence[str], body: Body) -> Iterator[str]:
     for line in lines:
         size = line.split(" ")[1]
         if size not in known:
-            crc = 0
-            for piece in pieces(period, int(size)):
-                crc = checksums.crc64nvme(piece, crc)
-            known[size] = base64.b64encode(crc.to_bytes(8, "big")).decode()
+            known[size] = crc_text(crc64(pieces(period, int(size))))
         yield f"{line} {known[size]}"
 
 
