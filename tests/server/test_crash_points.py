@@ -145,7 +145,15 @@ class Scene:
         complete = {record.upload.id for record in await core.house.state.in_phases([Phase.COMPLETE])}
         assert {stray.upload_id for stray in self.rig.local.strays() if stray.published} == complete
         assert await core.house.state.redo(1) == []
+        assert not await self._unrecorded(core) & {*self.sent, *self.told}
+        await reap(core.house.state, self.rig.local, now=1e12, orphan_ttl=0)
+        assert await self._unrecorded(core) == set()
         await core.stop()
+
+    async def _unrecorded(self, core: Core) -> set[str]:
+        """What no row speaks of: a creation's content that was stored before its row."""
+        found = {stray.upload_id for stray in self.rig.local.strays()}
+        return found - set(await core.house.state.existing(list(found)))
 
     async def _look_at(self, core: Core, upload_id: str, body: bytes, *, tidy: bool) -> None:
         phase = await core.phase(upload_id)

@@ -31,6 +31,7 @@ WAYS: Final = (
     "IETF chunked",
     "IETF with Content-Digest",
 )
+AT_ONCE: Final = ("creation with body", "IETF in one request")  # the creation brings the whole upload
 STEP: Final = 128 * KIB  # bytes between two looks at the connection
 PAUSE: Final = 0.002  # seconds after each step, so that a kill finds bodies under way
 PATIENCE: Final = 30.0  # seconds a server may take to be there again
