@@ -9,7 +9,7 @@
  * the POST itself (--with-creation). The bytes are FILE repeated (without FILE: a fixed pattern). With --coding the body
  * is FILE as it is, once, under that Content-Encoding, and SIZE is its decoded length. --heads asks for the uploads
  * whose paths FILE names, in a scattered order, instead. --puts speaks S3 and not tus: each line of FILE is an offset, a
- * size and a path that was signed beforehand, perhaps their CRC64/NVME, and PUT sends those bytes of the body there; the
+ * size and a path that was signed beforehand, perhaps a field with their checksum, and PUT sends those bytes of the body there; the
  * answers' ETags are written to the other file, line by line.
  *
  * One line of JSON on stdout tells the result. Afterwards, outside the timing, HEAD asks for up to 256 of what was uploaded
@@ -37,7 +37,7 @@ static struct {
 static char *body;            /* PIECE bytes at any place below `period` can be read: it is stored with a repeat */
 static size_t period;
 static char **paths;          /* of every upload, once it was created; of every PUT */
-static struct { long long offset, size; char etag[128], crc[80]; } *puts_known;
+static struct { long long offset, size; char etag[128], field[80]; } *puts_known;
 static double *upload_times, *request_times;
 static size_t requests_most;
 static atomic_llong next_upload;
@@ -158,7 +158,7 @@ static void put(Connection *to, long long index)
     char head[4096], doing[300];
     long long offset = puts_known[index].offset, size = puts_known[index].size;
     snprintf(head, sizeof head, "PUT %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %lld\r\n%s\r\n", paths[index],
-             want.port, size, puts_known[index].crc);
+             want.port, size, puts_known[index].field);
     snprintf(doing, sizeof doing, "PUT %.*s", (int)strcspn(paths[index], "?"), paths[index]); /* not what signs it */
     Answer answer = ask(to, head, offset, size, 0, doing);
     expect(&answer, 200, -1, doing);
@@ -216,16 +216,15 @@ static void read_paths(const char *file)
 static long long read_puts(const char *file)
 {
     FILE *from = fopen(file, "r");
-    char line[4096], path[3072], crc[32];
+    char line[4096], path[3072], field[72];
     long long whole = 0, index = 0;
     puts_known = calloc((size_t)want.count, sizeof *puts_known);
     if (!from || !puts_known) fail("cannot read the PUTs of %s", file);
     for (; index < want.count && fgets(line, sizeof line, from); index++) {
         long long *offset = &puts_known[index].offset, *size = &puts_known[index].size;
-        int fields = sscanf(line, "%lld %lld %3071s %31s", offset, size, path, crc);
+        int fields = sscanf(line, "%lld %lld %3071s %71s", offset, size, path, field);
         if (fields < 3) fail("not a PUT: %.200s", line);
-        if (fields > 3)
-            snprintf(puts_known[index].crc, sizeof puts_known->crc, "x-amz-checksum-crc64nvme: %s\r\n", crc);
+        if (fields > 3) snprintf(puts_known[index].field, sizeof puts_known->field, "%s\r\n", field);
         paths[index] = strdup(path);
         whole += *size;
     }

@@ -149,7 +149,7 @@ def _into_minio(large: int, less: int) -> list[Scenario]:
         size=large,
         floor="straight-checked",
         into="minio",
-        in_flight=3,
+        in_flight=2,
     )
     mebibytes = replace(
         whole,

@@ -3,7 +3,7 @@
 The load client puts them there, with as many PUTs under way at once as the scenario says: whole objects, or parts of
 8 MiB. The requests are signed beforehand, and what signs them does not cover the bytes. Creating and completing a
 multipart upload counts in the time; signing does not. MinIO can be had to check what it is sent, as it does behind
-Ferryman: with the CRC64/NVME of each PUT, made beforehand.
+Ferryman by default: with the CRC-32C of each PUT, made beforehand.
 """
 
 import http.client
@@ -19,10 +19,9 @@ from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.load import loaded
 from bench.scenarios import MIB, Scenario
-from ferryman_server.digests import crc64
-from ferryman_server.storage.s3_calls import crc_text
+from ferryman_server.storage.s3_sums import CRC32C, summed
 
-PART: Final = 8 * MIB  # bytes
+PART: Final = 16 * MIB  # bytes: as Ferryman sends a body that flows
 OK: Final = 200
 
 
@@ -36,7 +35,8 @@ def putting(
     Raises CannotMeasure when an answer was not the right one.
     """
     sign = _Signing(bucket)
-    large = _Large(sign, scenario.size) if scenario.size > PART else None
+    part = scenario.patch or PART
+    large = _Large(sign, scenario.size, part) if scenario.size > part else None
     lines = large.lines if large else _objects(sign, scenario)
     puts, etags = data / "puts", data / "etags"
     puts.write_text("".join(f"{line}\n" for line in (_with_checksums(lines, body) if checked else lines)))
@@ -81,22 +81,22 @@ def _with_checksums(lines: Sequence[str], body: Body) -> Iterator[str]:
     for line in lines:
         size = line.split(" ")[1]
         if size not in known:
-            known[size] = crc_text(crc64(pieces(period, int(size))))
+            known[size] = f"{CRC32C.field}:{CRC32C.text(summed(pieces(period, int(size))))}"
         yield f"{line} {known[size]}"
 
 
 class _Large:
     """An object that comes in parts; begun, and yet to be completed."""
 
-    def __init__(self, sign: _Signing, size: int) -> None:
+    def __init__(self, sign: _Signing, size: int, part: int) -> None:
         self.seconds = 0.0  # that its beginning and its end took
         self._sign = sign
         found = re.search("<UploadId>([^<]+)</UploadId>", self._ask({"uploads": ""}))
         if found is None:
             raise CannotMeasure("MinIO began a multipart upload without telling its id")
         self._id = found[1]
-        starts = range(0, size, PART)
-        self.lines = [f"{start} {min(PART, size - start)} {self._part(n)}" for n, start in enumerate(starts, 1)]
+        starts = range(0, size, part)
+        self.lines = [f"{start} {min(part, size - start)} {self._part(n)}" for n, start in enumerate(starts, 1)]
 
     def complete(self, etags: Sequence[str]) -> None:
         """Make the object of its parts; the tags are in their order."""

@@ -49,6 +49,7 @@ class Minio:
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._leash: Leash | None = None
+        self._client: Client | None = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -79,8 +80,11 @@ class Minio:
         return self._process is not None
 
     def client(self) -> Client:
-        """A client of MinIO's own package, signed in as root."""
-        return Client(f"127.0.0.1:{self._api}", self.access_key, self.secret_key, secure=False, region="us-east-1")
+        """A client of MinIO's own package, signed in as root: one for all, whose connections are kept."""
+        if self._client is None:
+            address = f"127.0.0.1:{self._api}"
+            self._client = Client(address, self.access_key, self.secret_key, secure=False, region="us-east-1")
+        return self._client
 
     def start(self) -> Self:
         """Start it (again, on the same ports and data) and wait until it serves requests, and the console pages."""

@@ -71,6 +71,12 @@ def combine(crc_a: int, crc_b: int, len_b: int) -> int:
     return combined
 
 
+def combine_crc32c(crc_a: int, crc_b: int, len_b: int) -> int:
+    """The same for CRC-32C."""
+    combined: int = checksums.combine_crc32c(crc_a, crc_b, len_b)
+    return combined
+
+
 def _sha1() -> Hash:
     # Neither SHA-1 nor MD5 guards against malice here; said so, they also run where policy forbids them.
     return hashlib.sha1(usedforsecurity=False)

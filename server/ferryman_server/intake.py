@@ -198,7 +198,9 @@ class Intake:
         if self._writer is None:
             store, offset = self._store, self.mark.offset
             if isinstance(store, KeepsNoBooks):
-                writer: Writer = store.noting_writer(self._upload_id, offset, self._fence, self._on_durable)
+                writer: Writer = store.noting_writer(
+                    self._upload_id, offset, self._fence, self._on_durable, self._ends_at
+                )
             else:
                 writer = store.writer(self._upload_id, offset)
             self.noting = writer if isinstance(writer, Noting) else None

@@ -50,13 +50,15 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
     """A client for the bucket. Raises StoreError when a package or a key is missing."""
     try:
         from ferryman_server.storage.s3_client import S3Client
+        from ferryman_server.storage.s3_sums import ALGORITHMS
     except ImportError as error:
         raise StoreError(f"{settings.store} needs: pip install ferryman[server,s3] ({error})") from error
     missing = missing_keys(environ)
     if missing:
         raise StoreError(f"{settings.store} needs the variables {' and '.join(missing)}: the keys to the bucket")
     bucket, _ = place(settings)
-    return S3Client(endpoint(settings, environ), bucket, read_keys(environ), region(environ))
+    algorithm = ALGORITHMS[settings.s3_checksum.upper()]
+    return S3Client(endpoint(settings, environ), bucket, read_keys(environ), region(environ), algorithm)
 
 
 def missing_keys(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -86,6 +86,11 @@ class Settings:
     s3_patience: float = _setting(
         DURATION, "75s", "how long a request's bytes wait in memory for an S3 server that is away"
     )
+    s3_checksum: Literal["crc32c", "crc64nvme"] = _setting(
+        words("crc32c", "crc64nvme"),
+        "crc32c",
+        "what the S3 server compares each part and the whole object with, and keeps; MinIO computes crc32c much faster",
+    )
     s3_downloads: Literal["proxy", "redirect"] = _setting(
         words("proxy", "redirect"),
         "proxy",

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ferryman_server.storage.s3_books import LEAST_PART
-from ferryman_server.storage.s3_writer import WINDOW
+from ferryman_server.storage.s3_books import LARGE_PART, LEAST_PART
 from tests.crash import sockets
 from tests.crash.ledger import Flight, Upload
 from tests.minio import Minio
@@ -29,7 +28,7 @@ _PARTIALS: Final = f"{_OWN}partials/"
 class InMinio:
     """An S3 store, that goes away and fails as the proxy is told."""
 
-    again: int = (WINDOW + 1) * LEAST_PART + MIB
+    again: int = 3 * LARGE_PART + MIB
     part: int | None = LEAST_PART
     readable: bool = False
 

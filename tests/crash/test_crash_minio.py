@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ferryman_server.digests import crc64
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_signing import Keys
+from ferryman_server.storage.s3_sums import summed
 from tests.crash.in_minio import BUCKET, PREFIX, InMinio
 from tests.crash.ledger import Broken
 from tests.crash.machine import run
@@ -54,7 +54,7 @@ def change_finished_object(scene: Scene) -> None:
             other = bytes(listed.size)
             found = s3_calls.head(client, listed.key)
             assert found is not None
-            s3_calls.put(client, listed.key, other, len(other), crc64([other]), {}, replaces=found.etag)
+            s3_calls.put(client, listed.key, other, len(other), summed([other]), {}, replaces=found.etag)
     client.close()
 
 
@@ -62,7 +62,7 @@ def leave_rubbish(scene: Scene) -> None:
     """Begin a multipart upload and put an object, of neither of which a row speaks."""
     client = client_of(scene)
     s3_calls.begin(client, f"{PREFIX}/2026-01-01/{'a' * 26}/upload", {})
-    s3_calls.put(client, f"{PREFIX}/.ferryman/draft", b"?", 1, crc64([b"?"]), {})
+    s3_calls.put(client, f"{PREFIX}/.ferryman/draft", b"?", 1, summed([b"?"]), {})
     client.close()
 
 

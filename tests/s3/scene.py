@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ferryman_server.digests import crc64
 from ferryman_server.storage import s3_calls
+from ferryman_server.storage.s3_books import Multipart
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_signing import Keys
+from ferryman_server.storage.s3_sums import summed
 from tests.minio import Minio
 from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
@@ -24,7 +25,8 @@ from tests.support.uploading import Dialect, append, content, create, id_of, off
 
 MIB: Final = 1 << 20
 PART: Final = 8 * MIB
-WHOLE: Final = content(40 * MIB, seed=3)  # five parts
+WHOLE: Final = content(56 * MIB, seed=3)
+ENDS: Final = (PART, 3 * PART, 5 * PART, 7 * PART)  # of its parts where one request brings it: the first is smaller
 CLOCK: Final = str(Path(__file__).parent.parent / "crash" / "bad_disk.py")  # `ferryman` with a clock that is ahead
 PATIENCE: Final = "3s"  # that the server has with a store that fails
 
@@ -151,7 +153,8 @@ class Scene:
     def replace_part(self, key: str, upload: str, number: int) -> None:
         """Send other bytes under the number of a part, behind the server's back."""
         other = bytes(PART)
-        s3_calls.send_part(self._client, key, upload, number, other, PART, crc64([other]))
+        multipart = Multipart(id=upload, algorithm=self._client.algorithm)
+        s3_calls.send_part(self._client, key, multipart, number, other, PART, summed([other]))
 
     def target(self, path: str) -> str:
         """The key that the object of an upload without a name gets, if it was made today."""

@@ -39,10 +39,10 @@ def test_looking_disturbs_nobody(scene: Scene, capsys: pytest.CaptureFixture[str
     main(["doctor", "--port", port, "--verify"])
     said = capsys.readouterr()
     assert f"running, process {scene.server.pid}, ready" in said.out
-    assert "41.9 MB complete, 12.6 MB unfinished, by the database" in said.out
+    assert "58.7 MB complete, 12.6 MB unfinished, by the database" in said.out
     assert "There is nothing to clear away." in said.out
     assert f"a server (process {scene.server.pid}) uses " in said.err
-    assert "read back 1 complete uploads, 41.9 MB: every length and CRC64/NVME is right" in said.out
+    assert "read back 1 complete uploads, 58.7 MB: every length and CRC64/NVME is right" in said.out
     scene.resume(half, told=12 * MIB)
     scene.check(half)
 

@@ -20,6 +20,7 @@ from ferryman_server.storage.base import Mark
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_signing import Keys
+from ferryman_server.storage.s3_sums import summed
 from ferryman_server.storage.s3_writer import S3Writer
 from tests.minio import Minio
 
@@ -82,7 +83,7 @@ class BucketFolder:
     async def leave_tail(self, upload_id: str, content: bytes = b"left") -> str:
         """Store a tail that no notes speak of, as an upload's deletion leaves it that failed; returns its key."""
         key = self.store._names.new_tail(upload_id, 0)
-        await asyncio.to_thread(s3_calls.put, self.store._client, key, content, len(content), crc64([content]), {})
+        await asyncio.to_thread(s3_calls.put, self.store._client, key, content, len(content), summed([content]), {})
         return key
 
 

@@ -22,6 +22,7 @@ from ferryman_server.storage.s3_client import Answer as Answered
 from ferryman_server.storage.s3_client import Body, S3Client
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_signing import Keys
+from ferryman_server.storage.s3_sums import CRC32C, CRC64NVME, Algorithm
 from tests.minio import Minio
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
@@ -57,11 +58,10 @@ class Old(S3Client):
         return replace(answer, headers=shown)
 
 
-def promises(place: Bucket, *unknown: str) -> list[Finding]:
+def promises(place: Bucket, *unknown: str, algorithm: Algorithm = CRC32C) -> list[Finding]:
     """What the doctor says of a server that does not know these fields."""
-    client = Old(
-        place.endpoint, place.name, Keys(access=place.minio.access_key, secret=place.minio.secret_key), "us-east-1"
-    )
+    keys = Keys(access=place.minio.access_key, secret=place.minio.secret_key)
+    client = Old(place.endpoint, place.name, keys, "us-east-1", algorithm)
     client.unknown = unknown
     try:
         with probing(client, Names(PREFIX)) as tried:
@@ -73,9 +73,12 @@ def promises(place: Bucket, *unknown: str) -> list[Finding]:
     return findings
 
 
-def test_a_new_server_keeps_its_promises(place: Bucket) -> None:
-    """Checksums, conditions and copies."""
-    assert [finding.level for finding in promises(place, "x-nothing")] == [Level.OK] * 3
+@pytest.mark.parametrize("algorithm", [CRC32C, CRC64NVME])
+def test_a_new_server_keeps_its_promises(place: Bucket, algorithm: Algorithm) -> None:
+    """Checksums of the kind that is set, conditions and copies."""
+    findings = promises(place, "x-nothing", algorithm=algorithm)
+    assert [finding.level for finding in findings] == [Level.OK] * 3
+    assert f"keeps the {algorithm.title} of whole objects" in findings[0].text
 
 
 @pytest.mark.parametrize(
@@ -105,11 +108,11 @@ def test_a_server_that_refuses_checksums(place: Bucket, proxy: FaultProxy) -> No
     proxy.on(
         Operation.PUT,
         do=Answer(400, "InvalidArgument"),
-        where=lambda seen: s3_calls.CRC in seen.headers,
+        where=lambda seen: CRC32C.field in seen.headers,
         times=None,
     )
     findings = promises(replace(place, endpoint=proxy.endpoint))
-    assert "does not take CRC64/NVME checksums, and uploads fail: PUT" in findings[0].text
+    assert "does not take CRC-32C checksums, and uploads fail: PUT" in findings[0].text
 
 
 @pytest.mark.parametrize("status", [400, 501])

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from ferryman_protocol.model import Phase
-from ferryman_server.digests import crc64
 from ferryman_server.reaper import SPARED, Report, reap
 from ferryman_server.storage import s3_calls, s3_freeing
 from ferryman_server.storage.base import read_all
+from ferryman_server.storage.s3_sums import summed
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
@@ -165,7 +165,7 @@ async def test_what_arrives_after_all_was_freed_is_freed_once_more(
     key = record.target or ""
     with place.client() as client:
         s3_calls.begin(client, key, {})
-        s3_calls.put(client, key, DATA, len(DATA), crc64([DATA]), {})
+        s3_calls.put(client, key, DATA, len(DATA), summed([DATA]), {})
         assert (await clear(folder)).quiet
         assert len(s3_calls.open_uploads(client, key)) == 1
         monkeypatch.setattr(s3_freeing, "LATE", 0.0)

@@ -34,7 +34,9 @@ class Bucket(MemoryStore):
         """Somewhere."""
         return upload.id
 
-    def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> "Bucket":
+    def noting_writer(
+        self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None], ends_at: int | None = None
+    ) -> "Bucket":
         """The store is its own writer."""
         self.told = on_durable
         return self

@@ -1,4 +1,4 @@
-"""Does the S3 server keep and compare the CRC64/NVME of whole objects, does it honour conditions, and does it copy?
+"""Does the S3 server keep and compare checksums of whole objects, does it honour conditions, and does it copy?
 
 The store counts on the first two when an answer was lost or a process killed: the checksum tells that an object is the
 upload's, the conditions keep a late request from taking its place. Copies make final uploads out of partial ones.
@@ -9,11 +9,12 @@ from typing import Final
 
 from ferryman_server.checkup.findings import Finding, note, ok, wrong
 from ferryman_server.checkup.probe import CONTENT, Probe, patiently
-from ferryman_server.digests import crc64
 from ferryman_server.storage import s3_calls
+from ferryman_server.storage.s3_books import Part
 from ferryman_server.storage.s3_errors import S3Error
+from ferryman_server.storage.s3_sums import Sums, summed
 
-_CRC: Final = crc64([CONTENT])
+_SUMS: Final = summed([CONTENT])
 _NEWER: Final = "use a newer S3 server: MinIO can do it since {}, or a fork of it; Amazon's can"
 
 
@@ -32,18 +33,18 @@ def check_promises(probe: Probe) -> list[Finding]:
 
 
 def _checksums(probe: Probe) -> list[Finding]:
-    remedy = _NEWER.format("January 2025")
+    remedy, title = _NEWER.format("January 2025"), probe.client.algorithm.title
     try:
         kept = _kept_of_put(probe) and _kept_of_parts(probe)
     except S3Error as error:
         if error.passing:
             raise
-        return [wrong(f"the S3 server does not take CRC64/NVME checksums, and uploads fail: {error}", remedy)]
+        return [wrong(f"the S3 server does not take {title} checksums, and uploads fail: {error}", remedy)]
     findings = []
     if not kept:
         findings.append(
             wrong(
-                "the S3 server keeps no CRC64/NVME of whole objects: an upload whose object was made just before a "
+                f"the S3 server keeps no {title} of whole objects: an upload whose object was made just before a "
                 "crash is not known again, and is never finished",
                 remedy,
             )
@@ -51,42 +52,45 @@ def _checksums(probe: Probe) -> list[Finding]:
     if not _compares(probe):
         findings.append(
             wrong(
-                "the S3 server takes bytes that do not have the CRC64/NVME that was sent with them: what is damaged on "
+                f"the S3 server takes bytes that do not have the {title} that was sent with them: what is damaged on "
                 "the way to it is only found by ferryman doctor --verify",
                 remedy,
             )
         )
-    return findings or [ok("the S3 server keeps the CRC64/NVME of whole objects, and compares it")]
+    return findings or [ok(f"the S3 server keeps the {title} of whole objects, and compares it")]
 
 
 def _kept_of_put(probe: Probe) -> bool:
     key = probe.key("sum")
-    patiently(lambda: probe.put(key, **{s3_calls.CRC: s3_calls.crc_text(_CRC)}))
-    return _has_crc(probe, key)
+    patiently(lambda: probe.put(key, **_field(probe, _SUMS)))
+    return _has_sum(probe, key)
 
 
 def _kept_of_parts(probe: Probe) -> bool:
     key = probe.key("sum-of-parts")
     patiently(lambda: _complete(probe, key))
-    return _has_crc(probe, key)
+    return _has_sum(probe, key)
 
 
-def _has_crc(probe: Probe, key: str) -> bool:
+def _has_sum(probe: Probe, key: str) -> bool:
     found = patiently(lambda: s3_calls.head(probe.client, key))
-    return found is not None and found.crc64 == _CRC
+    return found is not None and found.has(_SUMS)
 
 
 def _compares(probe: Probe) -> bool:
-    wrong_sum = s3_calls.crc_text(_CRC ^ 1)
-    return not _taken(lambda: probe.put(probe.key("wrong-sum"), **{s3_calls.CRC: wrong_sum}))
+    return not _taken(lambda: probe.put(probe.key("wrong-sum"), **_field(probe, Sums(1, 1))))
+
+
+def _field(probe: Probe, sums: Sums) -> dict[str, str]:
+    return {probe.client.algorithm.field: probe.client.algorithm.text(sums)}
 
 
 def _complete(probe: Probe, key: str, *, replaces: str | None = None) -> None:
     """A multipart upload of one part, which replaces the object with this ETag or, without one, no object."""
     client, upload = probe.client, probe.begin(key, checksums=True)
-    etag = s3_calls.send_part(client, key, upload, 1, CONTENT, len(CONTENT), _CRC)
-    part = s3_calls.SentPart(number=1, etag=etag, crc64=_CRC)
-    s3_calls.complete(client, key, upload, [part], _CRC, replaces=replaces)
+    etag = s3_calls.send_part(client, key, upload, 1, CONTENT, len(CONTENT), _SUMS)
+    part = Part(start=0, stop=len(CONTENT), sums=_SUMS, number=1, etag=etag)
+    s3_calls.complete(client, key, upload, [part], replaces=replaces)
 
 
 # -- conditions --------------------------------------------------------------------------------------------------------
@@ -121,7 +125,7 @@ def _ignored(probe: Probe, key: str, *, replaces: str | None) -> str:
     """In which ways an object was made under this key although the condition does not hold; empty: in none."""
     size = len(CONTENT)
     ways = {
-        "PUT": lambda: s3_calls.put(probe.client, key, CONTENT, size, _CRC, {}, replaces=replaces),
+        "PUT": lambda: s3_calls.put(probe.client, key, CONTENT, size, _SUMS, {}, replaces=replaces),
         "CompleteMultipartUpload": lambda: _complete(probe, key, replaces=replaces),
     }
     return " and by ".join(name for name, request in ways.items() if _taken(request))
@@ -130,7 +134,7 @@ def _ignored(probe: Probe, key: str, *, replaces: str | None) -> str:
 def _may_replace(probe: Probe, key: str) -> list[Finding]:
     found = patiently(lambda: s3_calls.head(probe.client, key))
     etag = "" if found is None else found.etag
-    if _taken(lambda: s3_calls.put(probe.client, key, CONTENT, len(CONTENT), _CRC, {}, replaces=etag)):
+    if _taken(lambda: s3_calls.put(probe.client, key, CONTENT, len(CONTENT), _SUMS, {}, replaces=etag)):
         return [ok("the S3 server honours If-None-Match and If-Match")]
     return [
         wrong(

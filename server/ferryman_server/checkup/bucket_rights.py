@@ -8,6 +8,7 @@ from ferryman_server.checkup.probe import CONTENT, Probe, patiently
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_errors import S3Error
+from ferryman_server.storage.s3_sums import Sums
 
 _Step: TypeAlias = Callable[[Probe], Finding | None]
 
@@ -65,7 +66,7 @@ def _is_listed(probe: Probe) -> bool:
 
 def _begin(probe: Probe) -> None:
     upload = probe.begin(probe.key("parts"), checksums=False)
-    s3_calls.send_part(probe.client, probe.key("parts"), upload, 1, CONTENT, len(CONTENT), None)
+    s3_calls.send_part(probe.client, probe.key("parts"), upload, 1, CONTENT, len(CONTENT), Sums())
 
 
 def _list_uploads(probe: Probe) -> Finding | None:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from ferryman_server.checkup.findings import Finding, note
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
+from ferryman_server.storage.s3_books import Multipart
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_retry import again
@@ -49,10 +50,10 @@ class Probe:
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         self.client.ask("PUT", key, headers=headers, body=CONTENT, size=len(CONTENT))
 
-    def begin(self, key: str, *, checksums: bool) -> str:
+    def begin(self, key: str, *, checksums: bool) -> Multipart:
         """Begin a multipart upload. Raises S3Error."""
         upload = s3_calls.begin(self.client, key, {}, checksums=checksums)
-        self.uploads.append((key, upload))
+        self.uploads.append((key, upload.id))
         return upload
 
     def clean(self) -> None:

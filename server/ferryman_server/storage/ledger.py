@@ -108,9 +108,12 @@ class KeepsNoBooks(Protocol):
         """Where an upload is to be published: kept in its row from its creation. `created_at`: seconds since the
         epoch."""
 
-    def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> Noting:
+    def noting_writer(
+        self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None], ends_at: int | None = None
+    ) -> Noting:
         """Open at `offset`, under the lease with this fence. `on_durable` is called, from any thread, whenever more
-        has become durable; it must not block."""
+        has become durable; it must not block. `ends_at`: the offset behind what the request brings, where it says so.
+        """
 
 
 @runtime_checkable

@@ -23,13 +23,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from ferryman_protocol.model import ID_PATTERN, Concat, Phase, Upload
-from ferryman_server.digests import crc64
+from ferryman_protocol.model import ID_PATTERN, Phase, Upload
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
 from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger
-from ferryman_server.storage.s3_books import CREATING, Books, Part, Tail, books_of, changes, crc_of
+from ferryman_server.storage.s3_books import CREATING, Books, Multipart, Part, Tail, books_of, changes, sums_of
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_concatenation import Concatenation, Source
 from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
@@ -44,6 +43,7 @@ from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_slices import Slices
 from ferryman_server.storage.s3_strays import strays
+from ferryman_server.storage.s3_sums import Sums, summed
 from ferryman_server.storage.s3_tidying import leftovers
 from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
@@ -126,7 +126,9 @@ class S3Store:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def noting_writer(self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None]) -> S3Writer:
+    def noting_writer(
+        self, upload_id: str, offset: int, fence: int, on_durable: Callable[[], None], ends_at: int | None = None
+    ) -> S3Writer:
         """Open at `offset`, where the books end. Raises StoreError when they end elsewhere."""
         entry = self._known(upload_id)
         books = self._ending_at(entry, offset)
@@ -138,19 +140,20 @@ class S3Store:
             length=upload.length,
             fence=fence,
             on_durable=on_durable,
+            ends_at=ends_at,
         )
         return S3Writer(self._yard, order, books)
 
     async def put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], fence: int) -> int:
         """Make the object of a content that is at hand as a whole; returns its CRC64/NVME."""
-        size, crc = sum(map(len, chunks)), crc64(chunks)
-        fields = s3_calls.put_fields(_headers(upload), crc)
+        size, sums = sum(map(len, chunks)), summed(chunks)
+        fields = s3_calls.put_fields(self._client, _headers(upload), sums)
         if not await self._quick.put(target, chunks, size, fields):
-            await in_thread(self._put_whole, upload, target, chunks, size, crc, fence)
-        return crc
+            await in_thread(self._put_whole, upload, target, chunks, sums, fence)
+        return sums.crc64
 
-    def _put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], size: int, crc: int, fence: int) -> None:
-        put = PutOnce(self._client, target, lambda: chunks, size, crc, _headers(upload))
+    def _put_whole(self, upload: Upload, target: str, chunks: Sequence[bytes], sums: Sums, fence: int) -> None:
+        put = PutOnce(self._client, target, lambda: chunks, sum(map(len, chunks)), sums, _headers(upload))
 
         def still_ours() -> None:
             self._ledger.note(upload.id, {}, fence)
@@ -172,17 +175,15 @@ class S3Store:
         """Make the object of what the books say; may be repeated. Raises StoreError."""
         entry = self._known(upload_id)
         target, books = _target(entry), books_of(entry)
-        checked = entry.upload.concat is not Concat.FINAL or books.upload is None  # see s3_concatenation
-        crc = entry.crc64 if checked else None
-        if (books.tails or books.end < length) and self._is_there(target, length, crc):
+        if (books.tails or books.end < length) and self._is_there(target, length, _known_sums(entry, books)):
             return  # and nothing else of it, perhaps
         if books.end < length:
             raise StoreError(f"upload {upload_id} has {books.end} bytes, not {length}: some are missing")
         self._traffic.wait_for_quiet(upload_id)
         if books.upload is not None and books.parts:
             with telling_of_lost_parts(upload_id):
-                whole = self._only_parts(books, books.upload, target, checked=checked)
-                self._complete(whole, books.upload, target, length, checked=checked)
+                whole = self._only_parts(books, books.upload, target)
+                self._complete(whole, books.upload, target, length)
             if books.creating:  # what an earlier process had begun may have come late
                 self._again(lambda: s3_calls.abort_all(self._client, target))
         else:
@@ -201,7 +202,7 @@ class S3Store:
         if part.upload.phase is not Phase.COMPLETE or part.upload.offset != length:
             raise StoreError(f"upload {source_id} has not the {length} bytes that were published")
 
-        def begin() -> str:
+        def begin() -> Multipart:
             self._ledger.note(upload_id, {CREATING: "1"}, fence)
             self._traffic.wait_for_quiet(upload_id)
             if books.creating:
@@ -227,38 +228,36 @@ class S3Store:
             with suppress(StoreError):
                 s3_calls.delete(self._client, key)
 
-    def _is_there(self, target: str, length: int, crc: int | None) -> bool:
+    def _is_there(self, target: str, length: int, sums: Sums | None) -> bool:
         found = self._again(lambda: s3_calls.head(self._client, target))
-        return found is not None and is_it(found, length, crc)
+        return found is not None and is_it(found, length, sums)
 
-    def _complete(self, books: Books, upload: str, target: str, length: int, *, checked: bool) -> None:
-        crc = crc_of(books.parts) if checked else None
+    def _complete(self, books: Books, upload: Multipart, target: str, length: int) -> None:
+        sums = sums_of(books.parts) if upload.algorithm is not None else None
 
         def make(*, replaces: str | None) -> None:
-            sent = [s3_calls.SentPart(number=part.number, etag=part.etag, crc64=part.crc64) for part in books.parts]
-            s3_calls.complete(self._client, target, upload, sent, crc, replaces=replaces)
+            s3_calls.complete(self._client, target, upload, books.parts, replaces=replaces)
 
-        self._again(lambda: make_once(self._client, target, length, crc, make))
+        self._again(lambda: make_once(self._client, target, length, sums, make))
 
-    def _only_parts(self, books: Books, upload: str, target: str, *, checked: bool) -> Books:
+    def _only_parts(self, books: Books, upload: Multipart, target: str) -> Books:
         """The books once what lies behind the last part has become one. Its number is free, or was taken for the same
         bytes by an attempt before this one."""
         if not books.tails:
             return books
-        start, stop, crc = books.parts_end, books.end, crc_of(books.tails)
+        start, stop, sums = books.parts_end, books.end, sums_of(books.tails)
 
         def send() -> str:
             body = s3_calls.get_all(self._client, books.tails)
-            given = crc if checked else None
-            return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, given)
+            return s3_calls.send_part(self._client, target, upload, books.next, body, stop - start, sums)
 
-        last = Part(start=start, stop=stop, crc64=crc, number=books.next, etag=self._again(send))
+        last = Part(start=start, stop=stop, sums=sums, number=books.next, etag=self._again(send))
         return replace(books, parts=(*books.parts, last), tails=())
 
     def _put(self, books: Books, target: str, length: int, headers: dict[str, str]) -> None:
         tails = books.tails
         put = PutOnce(
-            self._client, target, lambda: s3_calls.get_all(self._client, tails), length, crc_of(tails), headers
+            self._client, target, lambda: s3_calls.get_all(self._client, tails), length, sums_of(tails), headers
         )
         self._again(put)
 
@@ -358,6 +357,14 @@ class S3Store:
         if books.end != offset:
             raise StoreError(f"upload {entry.upload.id} has {books.end} bytes, but {offset} were acknowledged")
         return books
+
+
+def _known_sums(entry: Entry, books: Books) -> Sums | None:
+    """The checksums by which the upload's object is known; None: by its size alone."""
+    copied = books.upload is not None and books.upload.algorithm is None  # see s3_concatenation
+    if copied or entry.upload.phase is Phase.COMPLETE:  # its books are gone
+        return None
+    return books.whole or sums_of(books.stretches)
 
 
 def _target(entry: Entry) -> str:

@@ -1,6 +1,5 @@
 """The requests of the S3 API that the store makes, one function each, and what their answers say."""
 
-import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,22 +9,13 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from ferryman_server.storage.s3_books import Tail
+from ferryman_server.storage.s3_books import Multipart, Part, Tail, sums_of
 from ferryman_server.storage.s3_client import Body, S3Client
 from ferryman_server.storage.s3_errors import S3Error, local_name, read_error, refusal
+from ferryman_server.storage.s3_sums import ALGORITHMS, CRC64NVME, Algorithm, Sums
 
-CRC: Final = "x-amz-checksum-crc64nvme"
 META: Final = "x-amz-meta-"
 PIECE: Final = 256 << 10  # bytes read at once from an object that is copied through us
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SentPart:
-    """What Complete is told of one part."""
-
-    number: int
-    etag: str
-    crc64: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +23,23 @@ class Head:
     """What is known of an object without reading it."""
 
     size: int  # bytes
-    crc64: int | None  # of the whole object; None: the server has none
     etag: str
     fields: Mapping[str, str]  # of the answer, names in lower case
+
+    @property
+    def crc64(self) -> int | None:
+        """The CRC64/NVME of the whole object; None: the server keeps another checksum, or none."""
+        text = self._text(CRC64NVME)
+        return None if text is None else CRC64NVME.value(text)
+
+    def has(self, sums: Sums) -> bool:
+        """Whether the server knows the object to have these checksums: of those that it keeps, none differs."""
+        known = [algorithm for algorithm in ALGORITHMS.values() if self._text(algorithm) is not None]
+        return bool(known) and all(self._text(algorithm) == algorithm.text(sums) for algorithm in known)
+
+    def _text(self, algorithm: Algorithm) -> str | None:
+        whole = self.fields.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
+        return self.fields.get(algorithm.field) if whole else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,29 +54,24 @@ class Listed:
 _Page: TypeAlias = tuple[list[Listed], str | None]
 
 
-def crc_text(crc64: int) -> str:
-    """A CRC64/NVME as S3 writes it: base64 of its eight bytes, big-endian."""
-    return base64.b64encode(crc64.to_bytes(8, "big")).decode()
-
-
 def put(
     client: S3Client,
     key: str,
     body: Body,
     size: int,
-    crc64: int,
+    sums: Sums,
     headers: Mapping[str, str],
     *,
     replaces: str | None = None,
 ) -> None:
     """Store a whole object. 412 (PreconditionFailed) when there is one already, but for the one with the ETag that this
     one `replaces`."""
-    client.ask("PUT", key, headers=put_fields(headers, crc64, replaces), body=body, size=size)
+    client.ask("PUT", key, headers=put_fields(client, headers, sums, replaces), body=body, size=size)
 
 
-def put_fields(headers: Mapping[str, str], crc64: int, replaces: str | None = None) -> dict[str, str]:
+def put_fields(client: S3Client, headers: Mapping[str, str], sums: Sums, replaces: str | None = None) -> dict[str, str]:
     """The fields of the request that stores a whole object."""
-    return {**headers, **_condition(replaces), CRC: crc_text(crc64)}
+    return {**headers, **_condition(replaces), **_sum_field(client.algorithm, sums)}
 
 
 def head(client: S3Client, key: str) -> Head | None:
@@ -83,11 +82,8 @@ def head(client: S3Client, key: str) -> Head | None:
         if error.status == 404:
             return None
         raise
-    text = answer.headers.get(CRC)
-    whole = text is not None and answer.headers.get("x-amz-checksum-type", "FULL_OBJECT") == "FULL_OBJECT"
-    crc64 = int.from_bytes(base64.b64decode(text), "big") if text is not None and whole else None
     size, etag = int(answer.headers["content-length"]), answer.headers["etag"].strip('"')
-    return Head(size=size, crc64=crc64, etag=etag, fields=answer.headers)
+    return Head(size=size, etag=etag, fields=answer.headers)
 
 
 def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -> Iterator[bytes]:
@@ -125,55 +121,54 @@ def versions(client: S3Client, prefix: str) -> list[tuple[str, str]]:
     return [(unquote_plus(_text(item, "Key")), _text(item, "VersionId")) for item in found]
 
 
-def begin(client: S3Client, key: str, headers: Mapping[str, str], *, checksums: bool = True) -> str:
-    """Create a multipart upload; returns its id. `checksums`: each part and the whole have a CRC64/NVME."""
-    chosen = {"x-amz-checksum-algorithm": "CRC64NVME", "x-amz-checksum-type": "FULL_OBJECT"} if checksums else {}
+def begin(client: S3Client, key: str, headers: Mapping[str, str], *, checksums: bool = True) -> Multipart:
+    """Create a multipart upload. `checksums`: one goes with each part, and the whole object has one."""
+    algorithm = client.algorithm if checksums else None
+    chosen = {"x-amz-checksum-algorithm": algorithm.name, "x-amz-checksum-type": "FULL_OBJECT"} if algorithm else {}
     answer = client.ask("POST", key, query={"uploads": ""}, headers={**headers, **chosen})
-    return _text(_document(answer.body, "CreateMultipartUpload", answer.status), "UploadId")
+    upload = _text(_document(answer.body, "CreateMultipartUpload", answer.status), "UploadId")
+    return Multipart(id=upload, algorithm=algorithm)
 
 
-def send_part(client: S3Client, key: str, upload: str, number: int, body: Body, size: int, crc64: int | None) -> str:
+def send_part(client: S3Client, key: str, upload: Multipart, number: int, body: Body, size: int, sums: Sums) -> str:
     """Upload one part; returns its ETag."""
     answer = client.ask(
         "PUT",
         key,
-        query={"partNumber": str(number), "uploadId": upload},
-        headers={} if crc64 is None else {CRC: crc_text(crc64)},
+        query={"partNumber": str(number), "uploadId": upload.id},
+        headers=_sum_field(upload.algorithm, sums),
         body=body,
         size=size,
     )
     return answer.headers["etag"].strip('"')
 
 
-def copy_part(client: S3Client, key: str, upload: str, number: int, source: str, start: int, stop: int) -> str:
+def copy_part(client: S3Client, key: str, upload: Multipart, number: int, source: str, start: int, stop: int) -> str:
     """Have the server copy bytes [start, stop) of another object of the bucket as a part; returns its ETag."""
     headers = {
         "x-amz-copy-source": client.path_of(source),
         "x-amz-copy-source-range": f"bytes={start}-{stop - 1}",
     }
-    query = {"partNumber": str(number), "uploadId": upload}
+    query = {"partNumber": str(number), "uploadId": upload.id}
     answer = client.ask("PUT", key, query=query, headers=headers)
     return _text(_document(answer.body, "UploadPartCopy", answer.status), "ETag").strip('"')
 
 
 def complete(
-    client: S3Client,
-    key: str,
-    upload: str,
-    parts: Sequence[SentPart],
-    crc64: int | None,
-    *,
-    replaces: str | None = None,
+    client: S3Client, key: str, upload: Multipart, parts: Sequence[Part], *, replaces: str | None = None
 ) -> None:
-    """Make an object of these parts, in the order of their numbers. `crc64`: of the whole; None: the upload was created
-    without checksums. 412 as with `put`."""
-    items = "".join(_part_item(part, with_crc=crc64 is not None) for part in parts)
-    headers = {"content-type": "application/xml", **_condition(replaces)}
-    if crc64 is not None:
-        headers[CRC] = crc_text(crc64)
+    """Make an object of these parts, in the order of their numbers, and have the server compare the checksum of the
+    whole with ours. 412 as with `put`."""
+    items = "".join(_part_item(part, upload.algorithm) for part in parts)
+    headers = {
+        "content-type": "application/xml",
+        **_condition(replaces),
+        **_sum_field(upload.algorithm, sums_of(parts)),
+    }
+    if upload.algorithm is not None:
         headers["x-amz-checksum-type"] = "FULL_OBJECT"
     body = f"<CompleteMultipartUpload>{items}</CompleteMultipartUpload>".encode()
-    answer = client.ask("POST", key, query={"uploadId": upload}, headers=headers, body=body)
+    answer = client.ask("POST", key, query={"uploadId": upload.id}, headers=headers, body=body)
     _document(answer.body, "CompleteMultipartUpload", answer.status)  # an error may come behind a 200
 
 
@@ -232,9 +227,13 @@ def _condition(replaces: str | None) -> dict[str, str]:
     return {"if-none-match": "*"} if replaces is None else {"if-match": f'"{replaces}"'}
 
 
-def _part_item(part: SentPart, *, with_crc: bool) -> str:
-    crc = f"<ChecksumCRC64NVME>{crc_text(part.crc64)}</ChecksumCRC64NVME>" if with_crc else ""
-    return f'<Part><PartNumber>{part.number}</PartNumber><ETag>"{escape(part.etag)}"</ETag>{crc}</Part>'
+def _sum_field(algorithm: Algorithm | None, sums: Sums) -> dict[str, str]:
+    return {} if algorithm is None else {algorithm.field: algorithm.text(sums)}
+
+
+def _part_item(part: Part, algorithm: Algorithm | None) -> str:
+    told = "" if algorithm is None else f"<{algorithm.element}>{algorithm.text(part.sums)}</{algorithm.element}>"
+    return f'<Part><PartNumber>{part.number}</PartNumber><ETag>"{escape(part.etag)}"</ETag>{told}</Part>'
 
 
 def _document(body: bytes, what: str, status: int) -> ElementTree.Element:

@@ -5,7 +5,7 @@ and is made from worker threads; the pool opens as many connections as there are
 """
 
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
@@ -16,6 +16,7 @@ from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_errors import refusal, unreachable
 from ferryman_server.storage.s3_signing import UNRESERVED, Keys, Signer, query_text
 from ferryman_server.storage.s3_stop import StoppableHTTP, StoppableHTTPS
+from ferryman_server.storage.s3_sums import CRC32C, Algorithm
 
 POOL: Final = 32  # connections kept open
 CONNECT: Final = 5.0  # seconds to connect
@@ -45,10 +46,12 @@ class Answer:
 class S3Client:
     """Requests to one bucket."""
 
-    def __init__(self, endpoint: str, bucket: str, keys: Keys, region: str) -> None:
-        """`endpoint`: for instance `http://127.0.0.1:9000`, without a path."""
+    def __init__(self, endpoint: str, bucket: str, keys: Keys, region: str, algorithm: Algorithm = CRC32C) -> None:
+        """`endpoint`: for instance `http://127.0.0.1:9000`, without a path. `algorithm`: of the checksums that the
+        server compares and keeps."""
         self.endpoint = endpoint.rstrip("/")
         self.bucket = bucket
+        self.algorithm = algorithm
         parts = urllib.parse.urlsplit(self.endpoint)
         self.secure = parts.scheme == "https"
         self.address = (parts.hostname or "", parts.port or (443 if self.secure else 80))
@@ -152,6 +155,9 @@ class S3Client:
             if isinstance(error, StoreError):  # from the body's own pieces
                 raise
             raise unreachable(self._name(method, key, query), error) from error
+        finally:
+            if isinstance(body, Generator):
+                body.close()  # one that is broken off may be reading an object: its connection waits for that
 
     def _name(self, method: str, key: str, query: Mapping[str, str]) -> str:
         """The request, as an operator reads it in a log."""

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from ferryman_server.digests import combine, crc64
+from ferryman_server.digests import combine
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.s3_books import LARGEST_PART, NUMBERS, Books, Part, Stretch, Tail, crc_of
+from ferryman_server.storage.s3_books import LARGEST_PART, NUMBERS, Books, Multipart, Part, Stretch, Tail, sums_of
 from ferryman_server.storage.s3_client import S3Client
+from ferryman_server.storage.s3_sums import Sums, summed
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class Concatenation:
         target: str,
         books: Books,
         *,
-        begin: Callable[[], str],
+        begin: Callable[[], Multipart],
         new_tail: Callable[[int], str],
         again: Again,
     ) -> None:
@@ -76,25 +77,27 @@ class Concatenation:
     def _wait(self, source: Source) -> None:
         """It is too short for a part, and becomes a tail."""
         start, body = self.books.end, self._read(source, source.size)
-        key = self._new_tail(start)
-        self._again(lambda: s3_calls.put(self._client, key, body, source.size, source.crc64, {}))
-        tail = Tail(start=start, stop=start + source.size, crc64=source.crc64, key=key)
+        key, sums = self._new_tail(start), summed([body])
+        if sums.crc64 != source.crc64:
+            raise StoreError(f"the object {source.key} has not the bytes that were published")
+        self._again(lambda: s3_calls.put(self._client, key, body, source.size, sums, {}))
+        tail = Tail(start=start, stop=start + source.size, sums=sums, key=key)
         self.books = replace(self.books, tails=(*self.books.tails, tail))
 
     def _fill(self, source: Source, count: int) -> tuple[int, int]:
         """What waits and the first `count` bytes of the source become a part; returns that count, and their CRC."""
         body = self._read(source, count)
         tails, start, stop = self.books.tails, self.books.parts_end, self.books.end + count
-        first = Stretch(start=self.books.end, stop=stop, crc64=crc64([body]))
-        upload, number = self._upload(), self._number()
+        first = Stretch(start=self.books.end, stop=stop, sums=summed([body]))
+        upload, number, sums = self._upload(), self._number(), sums_of([*tails, first])
 
         def send() -> str:
             pieces = self._pieces(tails, body)
-            return s3_calls.send_part(self._client, self._target, upload, number, pieces, stop - start, None)
+            return s3_calls.send_part(self._client, self._target, upload, number, pieces, stop - start, sums)
 
         etag = self._again(send)
-        self._add(Part(start=start, stop=stop, crc64=crc_of([*tails, first]), number=number, etag=etag))
-        return count, first.crc64
+        self._add(Part(start=start, stop=stop, sums=sums, number=number, etag=etag))
+        return count, first.sums.crc64
 
     def _copy(self, source: Source, start: int, crc: int) -> None:
         """The source from `start` on is copied, in ranges of about one size. `crc`: of all of them together; that of
@@ -111,12 +114,12 @@ class Concatenation:
         etag = self._again(
             lambda: s3_calls.copy_part(self._client, self._target, upload, number, source.key, start, stop)
         )
-        self._add(Part(start=at, stop=at + stop - start, crc64=crc, number=number, etag=etag))
+        self._add(Part(start=at, stop=at + stop - start, sums=Sums(crc), number=number, etag=etag))
 
     def _add(self, part: Part) -> None:
         self.books = replace(self.books, parts=(*self.books.parts, part), tails=(), next=part.number + 1)
 
-    def _upload(self) -> str:
+    def _upload(self) -> Multipart:
         if self.books.upload is None:
             self.books = replace(self.books, upload=self._begin(), creating=False)
         assert self.books.upload is not None

@@ -49,7 +49,7 @@ def free_tails(client: S3Client, names: Names, upload_id: str) -> None:
 def _free_books(client: S3Client, entry: Entry, target: str) -> None:
     books = books_of(entry)
     if books.upload is not None:
-        s3_calls.abort(client, target, books.upload)
+        s3_calls.abort(client, target, books.upload.id)
     if books.creating:
         s3_calls.abort_all(client, target)
     for tail in books.tails:

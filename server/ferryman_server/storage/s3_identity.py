@@ -1,11 +1,11 @@
 """Which store a bucket and prefix are: the id that lies there, as `store.toml` does in a data folder."""
 
-from ferryman_server.digests import crc64
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.identity import identity_text, new_store_id, parse_identity
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_errors import S3Error
+from ferryman_server.storage.s3_sums import summed
 
 _HEADERS = {"content-type": "application/toml"}
 
@@ -43,7 +43,7 @@ def read_identity(client: S3Client, key: str) -> str | None:
 
 def _put(client: S3Client, key: str, text: bytes) -> None:
     try:
-        s3_calls.put(client, key, text, len(text), crc64([text]), _HEADERS)
+        s3_calls.put(client, key, text, len(text), summed([text]), _HEADERS)
     except S3Error as error:
         if error.status != 412:
             raise

@@ -1,8 +1,8 @@
 """Bytes in memory that follow each other, on their way into a part: slices that are filled one after the other."""
 
-from ferryman_server.digests import Crc64
 from ferryman_server.storage.s3_memory import FIRST, SLICE, SMALL
 from ferryman_server.storage.s3_slices import Slices
+from ferryman_server.storage.s3_sums import RunningSums, Sums
 
 
 class Run:
@@ -12,7 +12,7 @@ class Run:
         self.start = start
         self._memory = memory
         self.taken = 0  # bytes of the budget
-        self._crc = Crc64()
+        self._sums = RunningSums()
         self._slices: list[memoryview] = []
         self._room = 0  # bytes that the slices hold
         self._size = 0
@@ -28,9 +28,9 @@ class Run:
         return self._size
 
     @property
-    def crc64(self) -> int:
-        """CRC64/NVME of these bytes by themselves."""
-        return self._crc.value
+    def sums(self) -> Sums:
+        """The checksums of these bytes by themselves."""
+        return self._sums.value
 
     def wanted(self, whole: int, *, flows: bool) -> int:
         """How many bytes of the budget the next slice takes, in a run of `whole` bytes: little by little at first, then
@@ -56,7 +56,7 @@ class Run:
         """So many bytes more are filled."""
         space = self.space()
         assert space is not None
-        self._crc.update(space[:count])
+        self._sums.update(space[:count])
         self._size += count
 
     def chunks(self) -> list[memoryview]:

@@ -14,12 +14,13 @@ from typing import TypeVar
 
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Part, Stretch, Tail, crc_of
+from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Multipart, Part, Stretch, Tail, sums_of
 from ferryman_server.storage.s3_errors import telling_of_lost_parts
 from ferryman_server.storage.s3_numbers import Numbers
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
 from ferryman_server.storage.s3_stop import Stop
+from ferryman_server.storage.s3_sums import Sums
 from ferryman_server.storage.s3_yard import Order, Yard
 
 T = TypeVar("T")
@@ -84,18 +85,18 @@ class Sender:
             self._yard.traffic.wait_for_quiet(self._order.upload_id)
             self._again(lambda: s3_calls.abort_all(self._yard.client, self._order.target))
 
-    def _create(self) -> str:
+    def _create(self) -> Multipart:
         client, order = self._yard.client, self._order
         self.abort_all()
         self._creating = True
         with self._yard.traffic.sending(order.upload_id):
             upload = again(self._begin, patience=self._yard.patience)  # never broken off: it might be there
             if self._stop.is_set():
-                s3_calls.abort(client, order.target, upload)
+                s3_calls.abort(client, order.target, upload.id)
                 self._check()
         return upload
 
-    def _begin(self) -> str:
+    def _begin(self) -> Multipart:
         """One attempt. What one before it made, and nobody was told of, is aborted first."""
         self._check()
         client, order = self._yard.client, self._order
@@ -105,29 +106,29 @@ class Sender:
         return s3_calls.begin(client, order.target, order.headers)
 
     def _send_part(self, load: Load, number: int) -> Part:
-        upload, crc = self.multipart, crc_of_load(load)
+        upload, sums = self.multipart, sums_of_load(load)
         assert upload is not None
 
         def request() -> str:
             client, key, size = self._yard.client, self._order.target, load.stop - load.start
-            return s3_calls.send_part(client, key, upload, number, self.body(load), size, crc)
+            return s3_calls.send_part(client, key, upload, number, self.body(load), size, sums)
 
         with telling_of_lost_parts(self._order.upload_id):
             etag = self._again(request)
-        return Part(start=load.start, stop=load.stop, crc64=crc, number=number, etag=etag)
+        return Part(start=load.start, stop=load.stop, sums=sums, number=number, etag=etag)
 
     def _send_tail(self, load: Load) -> Tail:
-        key, crc = self._yard.names.new_tail(self._order.upload_id, load.start), crc_of_load(load)
+        key, sums = self._yard.names.new_tail(self._order.upload_id, load.start), sums_of_load(load)
 
         def request() -> None:
             size = load.stop - load.start
-            s3_calls.put(self._yard.client, key, self.body(load), size, crc, {})
+            s3_calls.put(self._yard.client, key, self.body(load), size, sums, {})
 
         self._again(request)
         if self._stop.is_set():
             s3_calls.delete(self._yard.client, key)
             self._check()
-        return Tail(start=load.start, stop=load.stop, crc64=crc, key=key)
+        return Tail(start=load.start, stop=load.stop, sums=sums, key=key)
 
     def body(self, load: Load) -> Iterator[bytes | memoryview]:
         """The bytes of a load: of tails, read back piece by piece, and of the run behind them."""
@@ -143,9 +144,9 @@ class Sender:
         return again(request, patience=self._yard.patience, stop=self._stop)
 
 
-def crc_of_load(load: Load) -> int:
-    """The CRC64/NVME of a load whose tails are done."""
+def sums_of_load(load: Load) -> Sums:
+    """The checksums of a load whose tails are done."""
     stretches: list[Stretch] = list(load.sources)
     if load.run is not None:
-        stretches.append(Stretch(start=load.run.start, stop=load.run.stop, crc64=load.run.crc64))
-    return crc_of(stretches)
+        stretches.append(Stretch(start=load.run.start, stop=load.run.stop, sums=load.run.sums))
+    return sums_of(stretches)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -21,29 +22,32 @@ from ferryman_server.storage.base import Mark, StoreError
 from ferryman_server.storage.ledger import Noted
 from ferryman_server.storage.s3_books import (
     CREATING,
+    LARGE_PART,
     LARGEST_OBJECT,
+    LEAST_PART,
     NEXT,
-    UPLOAD,
     Books,
     Part,
     Tail,
-    crc_of,
     part_note,
     part_size,
+    sums_of,
     tail_note,
+    upload_note,
+    whole_note,
 )
 from ferryman_server.storage.s3_calls import delete
 from ferryman_server.storage.s3_memory import SMALL, GivenUp
 from ferryman_server.storage.s3_publishing import PutOnce
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
-from ferryman_server.storage.s3_sending import Load, Sender, crc_of_load
+from ferryman_server.storage.s3_sending import Load, Sender, sums_of_load
 from ferryman_server.storage.s3_stop import Stop
 from ferryman_server.storage.s3_yard import Order, Yard
 
 log = structlog.get_logger("ferryman.s3")
 
-WINDOW: Final = 3  # parts of one upload on their way: more do not make MinIO faster, and each is memory
+WINDOW: Final = 24 << 20  # bytes of one upload on their way: more do not make MinIO faster, and all of it is memory
 MOST_TAILS: Final = 8  # in one part, beside those of a whole run: then they become one
 LONGEST_RUN: Final = 32 << 20  # bytes of one part in memory: longer parts (of uploads above 281 GiB) gather as tails
 
@@ -60,18 +64,19 @@ class S3Writer:
         self._changed = threading.Condition()
         self._failure: StoreError | None = None
         self._closed = False
-        self._published: Mark | None = None
+        self._published: Noted | None = None
         self._prepared_to_send = False
         self._busy = False  # bytes are being put into the run
+        self._flows = False  # they are read right into it
         self._durable = books.parts_end  # the offset up to which parts are, without a gap
-        self._durable_crc = crc_of(books.parts)
+        self._durable_sums = sums_of(books.parts)
         self._unnoted: list[Part] = []  # of these, what no commit has told of
         self._tails_noted = list(books.tails)
         self._flight: deque[Load] = deque()  # parts behind the durable ones, in order
         self._part_start = books.parts_end
         self._tails = [Load(tail.start, tail.stop, result=tail) for tail in books.tails]  # of the part that fills
         self._run = Run(books.end, yard.slices)
-        self._part_stop = self._plan(self._part_start)
+        self._part_stop = max(self._plan(self._part_start), books.end)  # it may have been planned larger before
         self._to_note: tuple[list[Part], list[Tail]] = ([], self._tails_noted)
         self.last_moved = time.monotonic()
         yard.memory.enter(self)
@@ -94,6 +99,7 @@ class S3Writer:
 
     def space(self) -> memoryview:
         """Where the next bytes go; see :class:`ferryman_server.storage.base.Roomy`."""
+        self._flows = True
         return self._space(flows=True)
 
     def _space(self, *, flows: bool) -> memoryview:
@@ -171,7 +177,9 @@ class S3Writer:
                 self._sender.reserve(self._sender.numbers.next)
 
     def _may_send(self) -> bool:
-        return sum(load.result is None for load in self._flight) < WINDOW
+        """Two parts may be on their way, and more while they are small."""
+        sizes = [load.stop - load.start for load in self._flight if load.result is None]
+        return len(sizes) < 2 or sum(sizes) < WINDOW
 
     def _send_part(self) -> None:
         """What has filled goes off as a part, whatever its size."""
@@ -195,11 +203,15 @@ class S3Writer:
 
     def _plan(self, start: int) -> int:
         """Where the part that begins at `start` ends, if it comes to that."""
+        order, memory = self._order, self._yard.memory
+        coming = 0 if order.ends_at is None else order.ends_at - start
+        large = self._flows and coming >= LARGE_PART and memory.free >= memory.total // 2
+        least = LARGE_PART if large else LEAST_PART
         try:
-            size = part_size(start, self._sender.numbers.next, length=self._order.length)
+            size = part_size(start, self._sender.numbers.next, length=order.length, least=least)
         except ValueError as error:
-            raise StoreError(f"upload {self._order.upload_id} cannot go on: {error}") from error
-        end = self._order.length if self._order.length is not None else LARGEST_OBJECT
+            raise StoreError(f"upload {order.upload_id} cannot go on: {error}") from error
+        end = order.length if order.length is not None else LARGEST_OBJECT
         return max(start + 1, min(start + size, end))
 
     def _deliver(self, load: Load) -> None:
@@ -272,29 +284,31 @@ class S3Writer:
         self._sender.abort_all()
         order = self._order
         load = Load(0, self._run.stop, self._run, tuple(self._tails))
-        crc = crc_of_load(load)
-        put = PutOnce(self._yard.client, order.target, lambda: self._sender.body(load), load.stop, crc, order.headers)
+        sums = sums_of_load(load)
+        put = PutOnce(self._yard.client, order.target, lambda: self._sender.body(load), load.stop, sums, order.headers)
 
         def still_ours() -> None:
             self._yard.ledger.note(order.upload_id, {}, order.fence)
 
         again(lambda: put(still_ours), patience=self._yard.patience, stop=self._stop)
-        self._published = Mark(load.stop, crc)
+        mark = Mark(load.stop, sums.crc64)
+        self._published = Noted(mark=mark, notes=dict([whole_note(sums)]), published=True)
 
     def noted(self) -> Noted:
         """How far all is durable, and the notes that say where it is. To be committed before it is asked again."""
         if self._published is not None:
-            return Noted(mark=self._published, published=True)
+            return self._published
         with self._changed:
             while self._flight and isinstance(part := self._flight[0].result, Part):
                 self._flight.popleft()
                 self._durable = part.stop
                 self._unnoted.append(part)
-                self._durable_crc = crc_of([part], self._durable_crc)
+                self._durable_sums = sums_of([part], self._durable_sums)
             tails = _done(self._flight[0].tails if self._flight else self._tails)
             offset = tails[-1].stop if tails else self._durable
             self._to_note = (list(self._unnoted), tails)
-            return Noted(mark=Mark(offset, crc_of(tails, self._durable_crc)), notes=self._notes(tails))
+            mark = Mark(offset, sums_of(tails, self._durable_sums).crc64)
+            return Noted(mark=mark, notes=self._notes(tails))
 
     def _notes(self, tails: list[Tail]) -> dict[str, str | None]:
         sender, before = self._sender, self._tails_noted
@@ -302,7 +316,7 @@ class S3Writer:
         notes |= {tail_note(tail)[0]: None for tail in before if tail not in tails}
         notes |= dict(tail_note(tail) for tail in tails if tail not in before)
         if self._unnoted:
-            notes |= {UPLOAD: sender.multipart} | ({} if sender.haunted else {CREATING: None})
+            notes |= dict([upload_note(sender.multipart)]) | ({} if sender.haunted else {CREATING: None})
             free = sender.numbers.to_commit(needed=bool(self._flight))
             notes |= {} if free is None else {NEXT: str(free)}
         return notes
@@ -315,6 +329,8 @@ class S3Writer:
             before = self._tails_noted
             replaced = [tail for tail in before if tail not in tails]
             self._tails_noted = tails
+            if self._published is not None:
+                self._published = replace(self._published, notes={})
         self._sender.numbers.committed()
         for tail in replaced if self._published is None else before:
             self._yard.senders.submit(self._drop, tail)

@@ -39,3 +39,4 @@ class Order:
     length: int | None  # bytes, where it is known
     fence: int  # of the lease
     on_durable: Callable[[], None]
+    ends_at: int | None  # the offset behind the request's last byte, where it is known

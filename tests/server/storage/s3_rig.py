@@ -10,6 +10,7 @@ from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_signing import Keys
+from ferryman_server.storage.s3_sums import CRC32C, Algorithm
 from ferryman_server.storage.s3_writer import S3Writer
 from tests.minio import Minio
 
@@ -59,10 +60,10 @@ class Place:
         self._endpoint = endpoint or minio.endpoint
         self.opened: list[S3Store] = []
 
-    def store(self) -> S3Store:
-        """The store as a new process opens it."""
+    def store(self, algorithm: Algorithm = CRC32C) -> S3Store:
+        """The store as a new process opens it, with this setting."""
         keys = Keys(access=self.minio.access_key, secret=self.minio.secret_key)
-        client = S3Client(self._endpoint, self.bucket, keys, "us-east-1")
+        client = S3Client(self._endpoint, self.bucket, keys, "us-east-1", algorithm)
         store = S3Store(client, self.names, self.shelf, memory=self.memory)
         self.opened.append(store)
         store.open()
@@ -97,11 +98,28 @@ class Place:
 
 
 def opened(
-    place: Place, store: S3Store, upload_id: str, *, fence: int = 0, told: Callable[[], None] = lambda: None
+    place: Place,
+    store: S3Store,
+    upload_id: str,
+    *,
+    fence: int = 0,
+    told: Callable[[], None] = lambda: None,
+    ends_at: int | None = None,
 ) -> S3Writer:
     """A writer where the upload's row says that it goes on."""
     entry = place.shelf.entries[upload_id]
-    return store.noting_writer(upload_id, entry.upload.offset, fence, told)
+    return store.noting_writer(upload_id, entry.upload.offset, fence, told, ends_at)
+
+
+def fill(writer: S3Writer, content: bytes | memoryview) -> None:
+    """Put it right into the writer's memory, as the pump does with a body that flows."""
+    rest = memoryview(content)
+    while rest:
+        space = writer.space()
+        count = min(len(space), len(rest))
+        space[:count] = rest[:count]
+        writer.filled(count)
+        rest = rest[count:]
 
 
 def checkpoint(place: Place, writer: S3Writer, upload_id: str, phase: Phase | None = None) -> Noted:

@@ -14,7 +14,7 @@ from ferryman_server.storage import s3_calls
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_writer import S3Writer
 from tests.minio import Minio
-from tests.server.storage.s3_rig import Place, committed, finished, opened
+from tests.server.storage.s3_rig import Place, committed, fill, finished, opened
 from tests.support.buckets import fresh_bucket
 
 MIB: Final = 1 << 20
@@ -73,16 +73,20 @@ class S3Machine(RuleBasedStateMachine):
         self.models.append(model)
         return model
 
-    @rule(model=uploads, size=SIZES, memory_is_short=st.booleans())
-    def write(self, model: _Model, size: int, memory_is_short: bool) -> None:
-        """Bytes arrive, by a request under way or a new one."""
+    @rule(model=uploads, size=SIZES, memory_is_short=st.booleans(), flows=st.booleans(), says=st.booleans())
+    def write(self, model: _Model, size: int, memory_is_short: bool, flows: bool, says: bool) -> None:
+        """Bytes arrive, by a request under way or a new one, which may say how many it brings."""
         if model not in self.models or model.written > 24 * MIB:
             return
         if model.writer is None:
-            model.writer = opened(self.place, self.store, model.upload_id)
+            ends_at = len(SOURCE) if says else None
+            model.writer = opened(self.place, self.store, model.upload_id, ends_at=ends_at)
         piece = self._bytes(model, model.written, model.written + size)
         for start in range(0, size, MIB):
-            model.writer.write(piece[start : start + MIB])
+            if flows:
+                fill(model.writer, piece[start : start + MIB])
+            else:
+                model.writer.write(piece[start : start + MIB])
             if memory_is_short and start == MIB:
                 spill(self.store, model.writer)
         model.written += size
