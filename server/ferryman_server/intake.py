@@ -115,6 +115,11 @@ class Intake:
             self._lent = None
             self._roomy.filled(0)
 
+    def leave_off(self) -> None:
+        """The body is stopped: let a thread go that waits for memory of the store's writer."""
+        if self._roomy is not None:
+            self._roomy.leave_off()
+
     def finish(self) -> None:
         """The end of the body was seen: check that the coding ended too. Nothing to do for a body without one."""
         self._decoder.finish()

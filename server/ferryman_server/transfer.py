@@ -133,6 +133,8 @@ class Transfer:
     async def _checkpoint(self, *, waits: bool = True) -> None:
         if self._over or self._intake.mark.offset <= self.record.upload.offset:
             return
+        if self._claim.drops(self.record.upload.offset):  # what is committed now would make the newer request's wrong
+            return
         try:
             await self._commit_mark(waits=waits)
         except Exception as failure:  # whatever it was, the request ends with it: it is raised again there
@@ -182,7 +184,12 @@ class Transfer:
 
     async def _pour(self, body: Body) -> End:
         self._body = body
-        self._claim.on_superseded(lambda: body.stop(End.SUPERSEDED))
+
+        def stop() -> None:
+            body.stop(End.SUPERSEDED)
+            self._intake.leave_off()
+
+        self._claim.on_superseded(stop)
         if not self._plain:
             return await self._poured(body)
         loop = asyncio.get_running_loop()

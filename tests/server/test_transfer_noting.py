@@ -10,6 +10,7 @@ import pytest
 
 from ferryman_protocol.commands import Admission, Checksum, Content
 from ferryman_protocol.model import Upload
+from ferryman_server.body import End
 from ferryman_server.metrics import Metrics
 from ferryman_server.storage.base import Mark, StoreError
 from ferryman_server.storage.ledger import Noted, Notes
@@ -151,6 +152,31 @@ async def test_what_becomes_durable_behind_a_checkpoint_is_committed_while_it_wa
     store.arrive(3000, {})
     with pytest.raises(asyncio.CancelledError):
         await ending
+
+
+async def test_a_newer_request_finds_the_offset_that_it_was_told(rig: Rig) -> None:
+    """It wants to go on there: what becomes durable while the older one comes to its end is dropped, not committed."""
+    feed = Feed(WHOLE[:2000], length=LENGTH, whole=False)
+    made, store = transfer(rig, feed, 600.0)
+    ending = asyncio.create_task(made.run(feed.body(), accept))
+    await until(lambda: store.written == 2000)
+    store.arrive(1000, {"part": "1"})
+    await until(lambda: store.commits == 1)
+    write, go_on = store.write, threading.Event()
+
+    def slow(piece: memoryview) -> None:
+        write(piece)
+        go_on.wait(20)
+
+    store.write = slow  # type: ignore[method-assign]
+    feed.send(WHOLE[2000:3000])
+    await until(lambda: store.written == 3000)
+    await rig.supersede(1000)
+    store.arrive(2000, {"part": "2"})
+    await asyncio.sleep(0.05)
+    go_on.set()
+    assert await asyncio.wait_for(ending, 5) is End.SUPERSEDED
+    assert (store.commits, await rig.offset()) == (1, 1000)
 
 
 async def test_of_a_checksummed_body_all_counts_or_nothing(rig: Rig) -> None:

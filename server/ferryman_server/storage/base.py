@@ -91,6 +91,9 @@ class Roomy(Writer, Protocol):
     def filled(self, count: int) -> None:
         """So many bytes were put at the beginning of that space; 0: none, and nothing more will be."""
 
+    def leave_off(self) -> None:
+        """Nothing more is to be put there: `space` does not wait any more, and may be empty. From any thread."""
+
 
 class Store(Protocol):
     """The core every store has."""

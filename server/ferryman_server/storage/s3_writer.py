@@ -52,6 +52,10 @@ MOST_TAILS: Final = 8  # in one part, beside those of a whole run: then they bec
 LONGEST_RUN: Final = 32 << 20  # bytes of one part in memory: longer parts (of uploads above 281 GiB) gather as tails
 
 
+class _LeftOff(Exception):
+    """Nobody waits for space any more."""
+
+
 class S3Writer:
     """Appends to one upload. See :class:`ferryman_server.storage.ledger.Noting` for what it promises."""
 
@@ -68,6 +72,7 @@ class S3Writer:
         self._prepared_to_send = False
         self._busy = False  # bytes are being put into the run
         self._flows = False  # they are read right into it
+        self._left_off = False  # nobody is to wait for space
         self._durable = books.parts_end  # the offset up to which parts are, without a gap
         self._durable_sums = sums_of(books.parts)
         self._unnoted: list[Part] = []  # of these, what no commit has told of
@@ -100,13 +105,22 @@ class S3Writer:
     def space(self) -> memoryview:
         """Where the next bytes go; see :class:`ferryman_server.storage.base.Roomy`."""
         self._flows = True
-        return self._space(flows=True)
+        try:
+            return self._space(flows=True)
+        except _LeftOff:
+            return memoryview(b"")
+
+    def leave_off(self) -> None:
+        """Nothing more is to be filled; see :class:`ferryman_server.storage.base.Roomy`."""
+        with self._changed:
+            self._left_off = True
+            self._changed.notify_all()
 
     def _space(self, *, flows: bool) -> memoryview:
         """The run is not spilt until `filled`."""
         while True:
             with self._changed:
-                run, space = self._prepared()
+                run, space = self._prepared(flows)
                 if space is not None:
                     self._busy = True
                     return space[: self._run_stop - run.stop]
@@ -114,13 +128,14 @@ class S3Writer:
                 if not wanted:
                     run.grow()
                     continue
-            self._take(run, wanted)
+            self._take(run, wanted, flows)
 
-    def _prepared(self) -> tuple[Run, memoryview | None]:
+    def _prepared(self, flows: bool) -> tuple[Run, memoryview | None]:
         """The run that the next byte goes into, once what is full is on its way, and the space in it."""
         self._check()
         while self._run.stop == self._part_stop:
             if not self._may_send():
+                self._wait_on(flows)
                 self._changed.wait()
                 self._check()
                 continue
@@ -134,13 +149,19 @@ class S3Writer:
         """Where the run ends at the latest."""
         return min(self._part_stop, self._run.start + LONGEST_RUN)
 
-    def _take(self, run: Run, wanted: int) -> None:
+    def _wait_on(self, flows: bool) -> None:
+        """Whoever fills memory need not wait for it any more when the body was stopped."""
+        if flows and self._left_off:
+            raise _LeftOff
+
+    def _take(self, run: Run, wanted: int, flows: bool) -> None:
         memory = self._yard.memory
         try:
-            memory.take(wanted, lambda: self._closed or self._failure is not None)
+            memory.take(wanted, lambda: self._closed or self._failure is not None or (flows and self._left_off))
         except GivenUp:
             with self._changed:
                 self._check()
+                self._wait_on(flows)
             raise
         with self._changed:
             kept = self._run is run and not self._closed
@@ -152,9 +173,9 @@ class S3Writer:
         """So many bytes are there; see :class:`ferryman_server.storage.base.Roomy`."""
         empty = 0
         with self._changed:
-            self._run.advance(count)
             self._busy = False
             if count:
+                self._run.advance(count)
                 self.last_moved = time.monotonic()
             if not self._prepared_to_send and self._run.stop - self._part_start > SMALL:
                 self._prepared_to_send = True
@@ -366,7 +387,8 @@ class S3Writer:
             self._changed.notify_all()
         self._stop.set()
         self._yard.memory.give(taken)
-        self._yard.slices.rest()
+        with suppress(RuntimeError):  # the store is closed
+            self._yard.senders.submit(self._yard.slices.rest)  # some ms, which nobody has to wait for
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -17,6 +17,7 @@ from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, part_size, 
 from ferryman_server.storage.s3_memory import SLICE
 from ferryman_server.storage.s3_sums import CRC32C, CRC64NVME, Algorithm, Sums, summed
 from ferryman_server.storage.s3_writer import S3Writer
+from ferryman_server.storage.s3_yard import SENDERS
 from ferryman_server.storage.testing_rig import BAD_IDS, ONE, OTHER
 from tests.minio import Minio
 from tests.server.storage.s3_rig import Place, checkpoint, committed, fill, finished, opened
@@ -152,6 +153,23 @@ def test_parts_are_larger_where_bytes_flow(place: Place, taken: int, brings: int
     books = read_books(place.shelf.entries[ONE].notes)
     assert [part.size // MIB for part in books.parts] == sizes
     assert sum(tail.size for tail in books.tails) == (brings - sum(sizes)) * MIB
+
+
+def test_a_body_that_is_stopped_does_not_wait_for_the_parts_on_their_way(place: Place) -> None:
+    """Whoever takes the upload over need not wait for what the older request was waiting for; what came is kept."""
+    store, gate = place.store(), threading.Event()
+    for _ in range(SENDERS):
+        store._senders.submit(gate.wait, 20)
+    place.create(ONE, length=len(CONTENT))
+    writer = opened(place, store, ONE)
+    fill(writer, CONTENT[: 4 * PART])  # three are on their way, and one is full
+    stopping = threading.Timer(0.1, writer.leave_off)
+    stopping.start()
+    assert len(writer.space()) == 0
+    writer.filled(0)
+    gate.set()
+    assert checkpoint(place, writer, ONE).mark.offset == 4 * PART
+    writer.close()
 
 
 def test_what_was_to_be_a_large_part_goes_on_in_a_small_request(place: Place) -> None:
