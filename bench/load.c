@@ -9,8 +9,8 @@
  * the POST itself (--with-creation). The bytes are FILE repeated (without FILE: a fixed pattern). With --coding the body
  * is FILE as it is, once, under that Content-Encoding, and SIZE is its decoded length. --heads asks for the uploads
  * whose paths FILE names, in a scattered order, instead. --puts speaks S3 and not tus: each line of FILE is an offset, a
- * size and a path that was signed beforehand, perhaps a field with their checksum, and PUT sends those bytes of the body there; the
- * answers' ETags are written to the other file, line by line.
+ * size and a path that was signed beforehand, perhaps a field with their checksum, and PUT sends those bytes of the body
+ * there; the answers' ETags are written to the other file, line by line.
  *
  * One line of JSON on stdout tells the result. Afterwards, outside the timing, HEAD asks for up to 256 of what was uploaded
  * over tus.

@@ -1,9 +1,9 @@
 """The floors for MinIO: the same bytes, without a server between the client and it.
 
-The load client puts them there, with as many PUTs under way at once as the scenario says: whole objects, or parts of
-8 MiB. The requests are signed beforehand, and what signs them does not cover the bytes. Creating and completing a
-multipart upload counts in the time; signing does not. MinIO can be had to check what it is sent, as it does behind
-Ferryman by default: with the CRC-32C of each PUT, made beforehand.
+The load client puts them there, with as many PUTs under way at once as the scenario says: whole objects, or parts as
+large as Ferryman's. The requests are signed beforehand, and what signs them does not cover the bytes. Creating and
+completing a multipart upload counts in the time; signing does not. MinIO can be had to check what it is sent, as it
+does behind Ferryman by default: with the CRC-32C of each PUT, made beforehand.
 """
 
 import http.client
@@ -18,10 +18,10 @@ from bench.bodies import Body, pieces
 from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.load import loaded
-from bench.scenarios import MIB, Scenario
+from bench.scenarios import Scenario
+from ferryman_server.storage.s3_books import LARGE_PART
 from ferryman_server.storage.s3_sums import CRC32C, summed
 
-PART: Final = 16 * MIB  # bytes: as Ferryman sends a body that flows
 OK: Final = 200
 
 
@@ -35,7 +35,7 @@ def putting(
     Raises CannotMeasure when an answer was not the right one.
     """
     sign = _Signing(bucket)
-    part = scenario.patch or PART
+    part = scenario.patch or LARGE_PART  # as Ferryman sends a body that flows
     large = _Large(sign, scenario.size, part) if scenario.size > part else None
     lines = large.lines if large else _objects(sign, scenario)
     puts, etags = data / "puts", data / "etags"

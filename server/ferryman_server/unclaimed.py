@@ -5,10 +5,8 @@ client had said about it (name, type) is lost with the row, unless the store kee
 its id are not.
 """
 
-from collections.abc import Iterable
-
 from ferryman_protocol.model import Concat, Phase, Upload
-from ferryman_server.digests import Crc64
+from ferryman_server import digests
 from ferryman_server.state.base import Record, State
 from ferryman_server.storage.base import Store, Stray
 from ferryman_server.storage.ledger import Label, Labels
@@ -46,7 +44,7 @@ async def delete_published(store: Store, stray: Stray, *, dry_run: bool = False)
 
 def crc64_of(store: Store, upload_id: str, length: int) -> int:
     """Read a published upload back and return its CRC64/NVME; blocks. Raises StoreError when bytes are missing."""
-    return _crc64(store.read(upload_id, 0, length))
+    return digests.crc64(store.read(upload_id, 0, length))
 
 
 async def _label(store: Store, stray: Stray) -> Label:
@@ -86,12 +84,5 @@ def _record(stray: Stray, label: Label, crc64: int, *, now: float, ttl: float) -
 
 def _crc64_of(store: Store, stray: Stray) -> int:
     if isinstance(store, Labels):
-        return _crc64(store.contents(stray))
+        return digests.crc64(store.contents(stray))
     return crc64_of(store, stray.upload_id, stray.size)
-
-
-def _crc64(pieces: Iterable[memoryview]) -> int:
-    running = Crc64(0)
-    for piece in pieces:
-        running.update(piece)
-    return running.value

@@ -109,14 +109,20 @@ def transfer(rig: Rig, feed: Feed, interval: float, checksum: Checksum | None = 
     return made, store
 
 
-async def test_notes_without_a_new_offset_are_committed(rig: Rig) -> None:
-    """A part may take the place of tails that were told already: nothing more is durable, and the books change."""
+async def half_committed(rig: Rig, notes: Notes) -> tuple[asyncio.Task[End], Bucket, Feed]:
+    """A transfer that goes on; 2,000 bytes are written, and 1,000 committed with these notes."""
     feed = Feed(WHOLE[:2000], length=LENGTH, whole=False)
     made, store = transfer(rig, feed, 600.0)
     ending = asyncio.create_task(made.run(feed.body(), accept))
     await until(lambda: store.written == 2000)
-    store.arrive(1000, {"tail": "1"})
+    store.arrive(1000, notes)
     await until(lambda: store.commits == 1)
+    return ending, store, feed
+
+
+async def test_notes_without_a_new_offset_are_committed(rig: Rig) -> None:
+    """A part may take the place of tails that were told already: nothing more is durable, and the books change."""
+    ending, store, _ = await half_committed(rig, {"tail": "1"})
     store.arrive(1000, {"tail": None, "part": "1"})
     await until(lambda: store.commits == 2)
     assert await rig.core.house.state.notes(ONE) == {"part": "1"}
@@ -156,12 +162,7 @@ async def test_what_becomes_durable_behind_a_checkpoint_is_committed_while_it_wa
 
 async def test_a_newer_request_finds_the_offset_that_it_was_told(rig: Rig) -> None:
     """It wants to go on there: what becomes durable while the older one comes to its end is dropped, not committed."""
-    feed = Feed(WHOLE[:2000], length=LENGTH, whole=False)
-    made, store = transfer(rig, feed, 600.0)
-    ending = asyncio.create_task(made.run(feed.body(), accept))
-    await until(lambda: store.written == 2000)
-    store.arrive(1000, {"part": "1"})
-    await until(lambda: store.commits == 1)
+    ending, store, feed = await half_committed(rig, {"part": "1"})
     write, go_on = store.write, threading.Event()
 
     def slow(piece: memoryview) -> None:

@@ -90,7 +90,7 @@ def _complete(probe: Probe, key: str, *, replaces: str | None = None) -> None:
     client, upload = probe.client, probe.begin(key, checksums=True)
     etag = s3_calls.send_part(client, key, upload, 1, CONTENT, len(CONTENT), _SUMS)
     part = Part(start=0, stop=len(CONTENT), sums=_SUMS, number=1, etag=etag)
-    s3_calls.complete(client, key, upload, [part], replaces=replaces)
+    s3_calls.complete(client, key, upload, [part], _SUMS, replaces=replaces)
 
 
 # -- conditions --------------------------------------------------------------------------------------------------------

@@ -233,12 +233,13 @@ class S3Store:
         return found is not None and is_it(found, length, sums)
 
     def _complete(self, books: Books, upload: Multipart, target: str, length: int) -> None:
-        sums = sums_of(books.parts) if upload.algorithm is not None else None
+        sums = sums_of(books.parts)
+        known = sums if upload.algorithm is not None else None
 
         def make(*, replaces: str | None) -> None:
-            s3_calls.complete(self._client, target, upload, books.parts, replaces=replaces)
+            s3_calls.complete(self._client, target, upload, books.parts, sums, replaces=replaces)
 
-        self._again(lambda: make_once(self._client, target, length, sums, make))
+        self._again(lambda: make_once(self._client, target, length, known, make))
 
     def _only_parts(self, books: Books, upload: Multipart, target: str) -> Books:
         """The books once what lies behind the last part has become one. Its number is free, or was taken for the same

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
+from ferryman_server.digests import combine
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.ledger import Entry
 from ferryman_server.storage.s3_sums import ALGORITHMS, Algorithm, Sums
@@ -24,7 +25,6 @@ LARGEST_PART: Final = 5 << 30  # bytes (S3, "multipart upload limits"), as the n
 LARGEST_OBJECT: Final = 5 << 40
 NUMBERS: Final = 10_000  # part numbers begin at 1
 SPARE: Final = 1_000  # numbers that are not planned with: a crash leaves some taken by parts that do not count
-NOTHING: Final = Sums()
 _GRAIN: Final = 64 << 10  # bytes: sizes of parts are multiples of it
 
 
@@ -92,9 +92,14 @@ class Books:
         return self.tails[-1].stop if self.tails else self.parts_end
 
 
-def sums_of(stretches: Iterable[Stretch], before: Sums = NOTHING) -> Sums:
-    """The checksums of stretches that follow each other, behind bytes whose own are `before`."""
-    return reduce(lambda sums, stretch: sums.then(stretch.sums, stretch.size), stretches, before)
+def sums_of(stretches: Iterable[Stretch]) -> Sums:
+    """The checksums of stretches that follow each other."""
+    return reduce(lambda sums, stretch: sums.then(stretch.sums, stretch.size), stretches, Sums())
+
+
+def crc_of(stretches: Iterable[Stretch], before: int = 0) -> int:
+    """Our own of these alone, the CRC64/NVME, behind bytes whose own is `before`."""
+    return reduce(lambda crc, stretch: combine(crc, stretch.sums.crc64, stretch.size), stretches, before)
 
 
 # -- as notes ---------------------------------------------------------------------------------------------------------
@@ -109,16 +114,16 @@ _TAIL: Final = "s3.tail."
 _BARE: Final = "none"  # in the place of an algorithm
 
 
-def upload_note(upload: Multipart | None) -> tuple[str, str | None]:
-    """Name and value of the note of the multipart upload; without one, it is taken back."""
+def upload_notes(upload: Multipart | None) -> dict[str, str | None]:
+    """The note of the multipart upload; without one, it is taken back."""
     if upload is None:
-        return UPLOAD, None
-    return UPLOAD, f"{upload.algorithm.name if upload.algorithm else _BARE} {upload.id}"
+        return {UPLOAD: None}
+    return {UPLOAD: f"{upload.algorithm.name if upload.algorithm else _BARE} {upload.id}"}
 
 
-def whole_note(sums: Sums) -> tuple[str, str]:
-    """Name and value of the note of the whole object's checksums."""
-    return WHOLE, _sums_text(sums)
+def whole_notes(sums: Sums) -> dict[str, str | None]:
+    """The note of the whole object's checksums."""
+    return {WHOLE: _sums_text(sums)}
 
 
 def part_note(part: Part) -> tuple[str, str]:
@@ -170,8 +175,7 @@ def changes(before: Books, after: Books) -> dict[str, str | None]:
     notes: dict[str, str | None] = dict(part_note(part) for part in after.parts[len(before.parts) :])
     notes |= {tail_note(tail)[0]: None for tail in before.tails if tail not in after.tails}
     notes |= dict(tail_note(tail) for tail in after.tails if tail not in before.tails)
-    notes |= dict([upload_note(after.upload)])
-    return notes | {CREATING: "1" if after.creating else None, NEXT: str(after.next)}
+    return notes | upload_notes(after.upload) | {CREATING: "1" if after.creating else None, NEXT: str(after.next)}
 
 
 def _read_upload(value: str | None) -> Multipart | None:

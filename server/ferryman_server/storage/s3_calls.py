@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from ferryman_server.storage.s3_books import Multipart, Part, Tail, sums_of
+from ferryman_server.storage.s3_books import Multipart, Part, Tail
 from ferryman_server.storage.s3_client import Body, S3Client
 from ferryman_server.storage.s3_errors import S3Error, local_name, read_error, refusal
 from ferryman_server.storage.s3_sums import ALGORITHMS, CRC64NVME, Algorithm, Sums
@@ -155,15 +155,15 @@ def copy_part(client: S3Client, key: str, upload: Multipart, number: int, source
 
 
 def complete(
-    client: S3Client, key: str, upload: Multipart, parts: Sequence[Part], *, replaces: str | None = None
+    client: S3Client, key: str, upload: Multipart, parts: Sequence[Part], sums: Sums, *, replaces: str | None = None
 ) -> None:
     """Make an object of these parts, in the order of their numbers, and have the server compare the checksum of the
-    whole with ours. 412 as with `put`."""
+    whole with one of `sums`. 412 as with `put`."""
     items = "".join(_part_item(part, upload.algorithm) for part in parts)
     headers = {
         "content-type": "application/xml",
         **_condition(replaces),
-        **_sum_field(upload.algorithm, sums_of(parts)),
+        **_sum_field(upload.algorithm, sums),
     }
     if upload.algorithm is not None:
         headers["x-amz-checksum-type"] = "FULL_OBJECT"

@@ -5,7 +5,7 @@ What is smaller, and what fills a part up to 5 MiB, comes through us, and nothin
 and is sent as one part together with the first bytes of those behind it.
 
 MinIO refuses copies into a multipart upload that was created with a checksum algorithm ("checksum missing"). The final
-one has none; its CRC64/NVME is combined from those of its sources, here.
+one has none; its CRC64/NVME is combined from those of its sources, in its row (:mod:`ferryman_server.concatenation`).
 
 One source at a time. Until its books are committed, each step is repeated after a crash: the same bytes under the same
 numbers.
@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from ferryman_server.digests import combine
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.s3_books import LARGEST_PART, NUMBERS, Books, Multipart, Part, Stretch, Tail, sums_of
+from ferryman_server.storage.s3_books import LARGEST_PART, NUMBERS, Books, Multipart, Part, Tail
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_sums import Sums, summed
 
 T = TypeVar("T")
 
+UNKNOWN: Final = Sums()  # of a part of an upload without checksums: nobody asks for them
 LEAST: Final = 5 << 20  # bytes of a part that is not the last (S3, "multipart upload limits")
 
 
@@ -70,9 +70,11 @@ class Concatenation:
         if waiting + source.size < LEAST:
             self._wait(source)
             return
-        first, first_crc = (0, 0) if not waiting else self._fill(source, _first(waiting, source.size))
+        first = _first(waiting, source.size) if waiting else 0
+        if first:
+            self._fill(source, first)
         if first < source.size:
-            self._copy(source, first, combine(first_crc, source.crc64, source.size - first))
+            self._copy(source, first)
 
     def _wait(self, source: Source) -> None:
         """It is too short for a part, and becomes a tail."""
@@ -84,37 +86,33 @@ class Concatenation:
         tail = Tail(start=start, stop=start + source.size, sums=sums, key=key)
         self.books = replace(self.books, tails=(*self.books.tails, tail))
 
-    def _fill(self, source: Source, count: int) -> tuple[int, int]:
-        """What waits and the first `count` bytes of the source become a part; returns that count, and their CRC."""
+    def _fill(self, source: Source, count: int) -> None:
+        """What waits and the first `count` bytes of the source become a part."""
         body = self._read(source, count)
         tails, start, stop = self.books.tails, self.books.parts_end, self.books.end + count
-        first = Stretch(start=self.books.end, stop=stop, sums=summed([body]))
-        upload, number, sums = self._upload(), self._number(), sums_of([*tails, first])
+        upload, number = self._upload(), self._number()
 
         def send() -> str:
             pieces = self._pieces(tails, body)
-            return s3_calls.send_part(self._client, self._target, upload, number, pieces, stop - start, sums)
+            return s3_calls.send_part(self._client, self._target, upload, number, pieces, stop - start, UNKNOWN)
 
-        etag = self._again(send)
-        self._add(Part(start=start, stop=stop, sums=sums, number=number, etag=etag))
-        return count, first.sums.crc64
+        self._add(Part(start=start, stop=stop, sums=UNKNOWN, number=number, etag=self._again(send)))
 
-    def _copy(self, source: Source, start: int, crc: int) -> None:
-        """The source from `start` on is copied, in ranges of about one size. `crc`: of all of them together; that of
-        each is not known, and nobody needs it: the last one stands for all."""
+    def _copy(self, source: Source, start: int) -> None:
+        """The source from `start` on is copied, in ranges of about one size."""
         left = source.size - start
         count = -(-left // LARGEST_PART)
         for index in range(count):
             stop = source.size - left * (count - 1 - index) // count
-            self._copy_range(source, start, stop, crc if index == count - 1 else 0)
+            self._copy_range(source, start, stop)
             start = stop
 
-    def _copy_range(self, source: Source, start: int, stop: int, crc: int) -> None:
+    def _copy_range(self, source: Source, start: int, stop: int) -> None:
         upload, number, at = self._upload(), self._number(), self.books.end
         etag = self._again(
             lambda: s3_calls.copy_part(self._client, self._target, upload, number, source.key, start, stop)
         )
-        self._add(Part(start=at, stop=at + stop - start, sums=Sums(crc), number=number, etag=etag))
+        self._add(Part(start=at, stop=at + stop - start, sums=UNKNOWN, number=number, etag=etag))
 
     def _add(self, part: Part) -> None:
         self.books = replace(self.books, parts=(*self.books.parts, part), tails=(), next=part.number + 1)

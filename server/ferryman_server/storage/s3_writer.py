@@ -29,12 +29,12 @@ from ferryman_server.storage.s3_books import (
     Books,
     Part,
     Tail,
+    crc_of,
     part_note,
     part_size,
-    sums_of,
     tail_note,
-    upload_note,
-    whole_note,
+    upload_notes,
+    whole_notes,
 )
 from ferryman_server.storage.s3_calls import delete
 from ferryman_server.storage.s3_memory import SMALL, GivenUp
@@ -74,7 +74,7 @@ class S3Writer:
         self._flows = False  # they are read right into it
         self._left_off = False  # nobody is to wait for space
         self._durable = books.parts_end  # the offset up to which parts are, without a gap
-        self._durable_sums = sums_of(books.parts)
+        self._durable_crc = crc_of(books.parts)
         self._unnoted: list[Part] = []  # of these, what no commit has told of
         self._tails_noted = list(books.tails)
         self._flight: deque[Load] = deque()  # parts behind the durable ones, in order
@@ -135,7 +135,7 @@ class S3Writer:
         self._check()
         while self._run.stop == self._part_stop:
             if not self._may_send():
-                self._wait_on(flows)
+                self._check_left_off(flows)
                 self._changed.wait()
                 self._check()
                 continue
@@ -149,8 +149,8 @@ class S3Writer:
         """Where the run ends at the latest."""
         return min(self._part_stop, self._run.start + LONGEST_RUN)
 
-    def _wait_on(self, flows: bool) -> None:
-        """Whoever fills memory need not wait for it any more when the body was stopped."""
+    def _check_left_off(self, flows: bool) -> None:
+        """Raises _LeftOff where whoever fills memory is not to wait for it any more."""
         if flows and self._left_off:
             raise _LeftOff
 
@@ -161,7 +161,7 @@ class S3Writer:
         except GivenUp:
             with self._changed:
                 self._check()
-                self._wait_on(flows)
+                self._check_left_off(flows)
             raise
         with self._changed:
             kept = self._run is run and not self._closed
@@ -313,7 +313,7 @@ class S3Writer:
 
         again(lambda: put(still_ours), patience=self._yard.patience, stop=self._stop)
         mark = Mark(load.stop, sums.crc64)
-        self._published = Noted(mark=mark, notes=dict([whole_note(sums)]), published=True)
+        self._published = Noted(mark=mark, notes=whole_notes(sums), published=True)
 
     def noted(self) -> Noted:
         """How far all is durable, and the notes that say where it is. To be committed before it is asked again."""
@@ -324,12 +324,11 @@ class S3Writer:
                 self._flight.popleft()
                 self._durable = part.stop
                 self._unnoted.append(part)
-                self._durable_sums = sums_of([part], self._durable_sums)
+                self._durable_crc = crc_of([part], self._durable_crc)
             tails = _done(self._flight[0].tails if self._flight else self._tails)
             offset = tails[-1].stop if tails else self._durable
             self._to_note = (list(self._unnoted), tails)
-            mark = Mark(offset, sums_of(tails, self._durable_sums).crc64)
-            return Noted(mark=mark, notes=self._notes(tails))
+            return Noted(mark=Mark(offset, crc_of(tails, self._durable_crc)), notes=self._notes(tails))
 
     def _notes(self, tails: list[Tail]) -> dict[str, str | None]:
         sender, before = self._sender, self._tails_noted
@@ -337,7 +336,7 @@ class S3Writer:
         notes |= {tail_note(tail)[0]: None for tail in before if tail not in tails}
         notes |= dict(tail_note(tail) for tail in tails if tail not in before)
         if self._unnoted:
-            notes |= dict([upload_note(sender.multipart)]) | ({} if sender.haunted else {CREATING: None})
+            notes |= upload_notes(sender.multipart) | ({} if sender.haunted else {CREATING: None})
             free = sender.numbers.to_commit(needed=bool(self._flight))
             notes |= {} if free is None else {NEXT: str(free)}
         return notes

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ferryman_protocol.model import Phase, Upload
-from ferryman_server.storage.base import StoreError
+from ferryman_server.storage.base import StoreError, Writer
 from ferryman_server.storage.ledger import Entry, Noted, Notes
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_client import S3Client
@@ -14,6 +14,7 @@ from ferryman_server.storage.s3_sums import CRC32C, Algorithm
 from ferryman_server.storage.s3_writer import S3Writer
 from tests.minio import Minio
 
+MIB = 1 << 20
 CREATED_AT = 1_795_000_000.0  # seconds since the epoch
 
 
@@ -109,6 +110,12 @@ def opened(
     """A writer where the upload's row says that it goes on."""
     entry = place.shelf.entries[upload_id]
     return store.noting_writer(upload_id, entry.upload.offset, fence, told, ends_at)
+
+
+def write(writer: Writer, content: bytes, step: int = MIB) -> None:
+    """Write it in pieces, as a body brings them."""
+    for start in range(0, len(content), step):
+        writer.write(memoryview(content)[start : start + step])
 
 
 def fill(writer: S3Writer, content: bytes | memoryview) -> None:

@@ -1,26 +1,14 @@
 """The walk finds what is an upload's in a bucket of a real MinIO, whatever else lies there."""
 
 import io
-from collections.abc import Iterator
-
-import pytest
 
 from ferryman_server.storage.base import Stray
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.testing_rig import ONE, OTHER
-from tests.minio import Minio
 from tests.s3.faults import Answer
 from tests.s3.operations import Operation
 from tests.s3.proxy import FaultProxy
 from tests.server.storage.s3_rig import Place
-
-
-@pytest.fixture
-def place(minio: Minio, bucket: str) -> Iterator[Place]:
-    """An empty bucket."""
-    made = Place(minio, bucket)
-    yield made
-    made.close()
 
 
 def put(place: Place, *keys: str) -> None:
