@@ -1,6 +1,7 @@
 # What a developer does here. Each target sets up what it needs first, and a set-up that is already there costs nothing.
 #
-#   PYTHON=/path/to/python3   the Python that makes .venv (default: the newest of 3.13 … 3.11 on the PATH, else python3)
+#   PYTHON=/path/to/python3   the Python that makes .venv (default: the system's own, from 3.11 on;
+#                             else the newest on the PATH)
 #   ARGS="…"                  arguments for `make run`, `make dev`, `make test`, `make soak` and `make bench`
 
 .DEFAULT_GOAL := help
