@@ -65,6 +65,8 @@ def safe_name(filename: str) -> str:
 
 
 def _printable(segment: str) -> str:
+    if segment.isascii() and segment.isprintable():
+        return segment.strip()
     kept = (c for c in segment if unicodedata.category(c) not in _UNPRINTABLE and c not in _DIRECTION_MARKS)
     return "".join(kept).strip()
 

@@ -38,6 +38,7 @@ class Uploads:
         self._house = house
         self._receiver = Receiver(house)
         self._small = Small(house)
+        self._keyed = house.store if isinstance(house.store, KeepsNoBooks) else None
         self.publisher = Publisher(house)
 
     # -- creation -----------------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class Uploads:
             created_at=now,
             updated_at=now,
             owner=owner,
-            target=house.store.target(upload, now) if isinstance(house.store, KeepsNoBooks) else None,
+            target=self._keyed.target(upload, now) if self._keyed is not None else None,
             repr_digests=command.repr_digests,
             want_repr_digests=command.want_repr_digests,
         )
@@ -168,7 +169,7 @@ class Uploads:
         without a row, and where the row has the books of the data, a row that is over."""
         house = self._house
         record = await house.state.get(upload_id)
-        if record is None or not isinstance(house.store, KeepsNoBooks):
+        if record is None or self._keyed is None:
             await house.state.delete(upload_id, lease)
             await in_thread(house.store.discard, upload_id, published=True)  # a publication may be half done
             return

@@ -14,6 +14,7 @@ import re
 import secrets
 import unicodedata
 from datetime import UTC, datetime
+from functools import lru_cache
 from string import Formatter
 from typing import Final
 
@@ -23,6 +24,7 @@ from ferryman_server.key_template import TEMPLATE, check_template
 
 LONGEST: Final = 1024  # bytes of a key (S3, "Creating object key names")
 NAMELESS: Final = "upload"
+DAY: Final = 86_400  # seconds
 
 _ID: Final = re.compile(rf"(?<![a-z2-7])({ID_PATTERN})(?![a-z2-7])")
 _SHAPES: Final = {"date": r"\d{4}-\d\d-\d\d", "year": r"\d{4}", "month": r"\d\d", "day": r"\d\d", "filename": "[^/]+"}
@@ -48,15 +50,7 @@ class Names:
         """The key of an upload's object; `created_at` in seconds since the epoch."""
         if upload.concat is Concat.PARTIAL:
             return f"{self._partials}{upload.id}"
-        day = datetime.fromtimestamp(created_at, UTC)
-        values = {
-            "date": f"{day:%Y-%m-%d}",
-            "year": f"{day:%Y}",
-            "month": f"{day:%m}",
-            "day": f"{day:%d}",
-            "id": upload.id,
-            "filename": file_name(upload.filename),
-        }
+        values = {**_day(int(created_at // DAY)), "id": upload.id, "filename": file_name(upload.filename)}
         key = self.root + self._template.format_map(values)
         excess = len(key.encode()) - LONGEST
         if excess > 0:  # only the name can be so long, and it is never all of it: templates are short
@@ -96,6 +90,13 @@ class Names:
     def is_tail(self, key: str) -> bool:
         """Whether this is a tail of an unfinished upload."""
         return key.startswith(self.tails)
+
+
+@lru_cache(maxsize=2)
+def _day(days: int) -> dict[str, str]:
+    """What a template may say of the day (UTC) that is so many days after the epoch."""
+    day = datetime.fromtimestamp(days * DAY, UTC)
+    return {"date": f"{day:%Y-%m-%d}", "year": f"{day:%Y}", "month": f"{day:%m}", "day": f"{day:%d}"}
 
 
 def file_name(filename: str | None) -> str:

@@ -1,15 +1,15 @@
 """AWS Signature Version 4 in header fields, for requests whose payload is not hashed.
 
 "Authenticating Requests: Using the Authorization Header" (AWS S3 API reference). The payload's hash is the constant
-UNSIGNED-PAYLOAD: MinIO and AWS take it, over plain HTTP too, and what guards the bytes is a CRC64/NVME beside them.
+UNSIGNED-PAYLOAD: MinIO and AWS take it, over plain HTTP too, and what guards the bytes is a checksum beside them.
 Every `x-amz-*` field is signed: MinIO refuses those that are not, and so does AWS.
 """
 
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -32,7 +32,7 @@ class Signer:
     def __init__(self, keys: Keys, region: str) -> None:
         self._keys = keys
         self._region = region
-        self._day, self._key = "", b""  # the key that holds for this day
+        self._day, self._keyed = "", hmac.new(b"", digestmod="sha256")  # with the key that holds for this day
 
     def sign(
         self,
@@ -42,13 +42,12 @@ class Signer:
         headers: Mapping[str, str],
         *,
         host: str,
-        now: datetime | None = None,
     ) -> dict[str, str]:
         """The fields to send: those given (names in lower case), the ones that signing needs, and Authorization.
 
         `path` is percent-encoded already, `query` is not. `host` is what goes into the Host field.
         """
-        moment = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         sent = {**headers, "host": host, "x-amz-date": moment, "x-amz-content-sha256": UNSIGNED}
         if self._keys.token is not None:
             sent["x-amz-security-token"] = self._keys.token
@@ -57,21 +56,24 @@ class Signer:
         canonical = "\n".join([method, path, query_text(query), *lines, "", ";".join(names), UNSIGNED])
         scope = f"{moment[:8]}/{self._region}/s3/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        signature = _hmac(self._signing_key(moment[:8]), f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}").hex()
+        signature = self._signed(moment[:8], f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}")
         sent["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={self._keys.access}/{scope}, SignedHeaders={';'.join(names)}, "
             f"Signature={signature}"
         )
         return sent
 
-    def _signing_key(self, day: str) -> bytes:
+    def _signed(self, day: str, text: str) -> str:
+        """With the key of that day, in hexadecimal. A copy: setting a key costs more than these few bytes do."""
         if self._day != day:
             key = _hmac(f"AWS4{self._keys.secret}".encode(), day)
             for part in (self._region, "s3", "aws4_request"):
                 key = _hmac(key, part)
-            self._key = key
+            self._keyed = hmac.new(key, digestmod="sha256")
             self._day = day  # last: another thread may look
-        return self._key
+        signing = self._keyed.copy()
+        signing.update(text.encode())
+        return signing.hexdigest()
 
 
 def query_text(query: Mapping[str, str]) -> str:
