@@ -12,6 +12,7 @@ from ferryman_server.storage.s3_signing import Keys
 if TYPE_CHECKING:  # its packages belong to an extra of their own
     from ferryman_server.storage.s3 import S3Store
     from ferryman_server.storage.s3_client import S3Client
+    from ferryman_server.storage.s3_links import Links
 
 DEFAULT_REGION: Final = "us-east-1"
 
@@ -23,20 +24,16 @@ def open_s3(
     understands."""
     client = s3_client(settings, environ)
     from ferryman_server.storage.s3 import S3Store
-    from ferryman_server.storage.s3_links import Links
     from ferryman_server.storage.s3_names import Names
 
-    bucket, prefix = place(settings)
-    links = None
-    if settings.s3_downloads == "redirect":
-        links = Links(settings.s3_public_endpoint or client.endpoint, bucket, read_keys(environ), region(environ))
+    _, prefix = place(settings)
     store = S3Store(
         client,
         Names(prefix, settings.s3_key),
         ledger,
         memory=settings.s3_memory,
         patience=settings.s3_patience,
-        links=links,
+        links=s3_links(settings, environ),
     )
     try:
         store.open(make=make)
@@ -59,6 +56,16 @@ def s3_client(settings: Settings, environ: Mapping[str, str] = os.environ) -> "S
     bucket, _ = place(settings)
     algorithm = ALGORITHMS[settings.s3_checksum.upper()]
     return S3Client(endpoint(settings, environ), bucket, read_keys(environ), region(environ), algorithm)
+
+
+def s3_links(settings: Settings, environ: Mapping[str, str] = os.environ) -> "Links | None":
+    """Where downloads are to come from the bucket itself: what makes links for them. The keys have to be there."""
+    from ferryman_server.storage.s3_links import Links
+
+    if settings.s3_downloads != "redirect":
+        return None
+    reached = settings.s3_public_endpoint or endpoint(settings, environ)
+    return Links(reached, place(settings)[0], read_keys(environ), region(environ))
 
 
 def missing_keys(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -2,14 +2,17 @@
 
 import io
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
+from dev.ports import free_ports
 from ferryman_server.checkup import probe
 from ferryman_server.checkup.bucket import check_bucket
 from ferryman_server.checkup.bucket_promises import check_promises
@@ -31,6 +34,30 @@ from tests.server.bucket_folder import PREFIX, Bucket
 from tests.server.doctor_s3_rig import DATA, admin, documented, look, told, user
 
 DAY = 86_400.0
+
+
+class Greeting(BaseHTTPRequestHandler):
+    """A web server like any other."""
+
+    def do_GET(self) -> None:
+        """200 to everything."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<h1>It works!</h1>")
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    """It, on loopback."""
+    with HTTPServer(("127.0.0.1", 0), Greeting) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
 
 
 # -- promises ----------------------------------------------------------------------------------------------------------
@@ -121,6 +148,53 @@ def test_a_server_that_does_not_copy(place: Bucket, proxy: FaultProxy, status: i
     proxy.on(Operation.UPLOAD_PART_COPY, do=Answer(status, "NotImplemented"), times=None)
     finding = promises(replace(place, endpoint=proxy.endpoint))[-1]
     assert (finding.level, "tus concatenation" in finding.remedy) == (Level.NOTE, True)
+
+
+def links(place: Bucket, reached: str) -> Finding:
+    """What the doctor says of downloads that are sent there."""
+    settings = replace(place.settings, s3_downloads="redirect", s3_public_endpoint=reached)
+    (finding,) = [
+        finding
+        for finding in check_bucket(settings, place.environment).findings
+        if finding.text.startswith(f"downloads are sent to {reached}")
+    ]
+    assert place.objects() == []
+    return finding
+
+
+def test_downloads_from_the_server_itself_are_tried(place: Bucket) -> None:
+    """A link is followed as a client would; another name of the same host is another address."""
+    assert links(place, place.endpoint.replace("127.0.0.1", "localhost")).level is Level.OK
+
+
+@pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "AccessDenied"])
+def test_links_that_are_refused_on_the_way_are_wrong(place: Bucket, proxy: FaultProxy, code: str) -> None:
+    """Every download would fail so."""
+    proxy.on(Operation.GET, do=Answer(403, code), times=None)
+    finding = links(place, proxy.endpoint)
+    assert finding.level is Level.WRONG
+    assert f"does not bring the object, but 403 {code}" in finding.text
+    assert "Host header" in finding.remedy
+
+
+def test_links_to_something_else_are_wrong(place: Bucket, server: HTTPServer) -> None:
+    """Whatever answers there, it is not the bucket."""
+    finding = links(place, f"http://127.0.0.1:{server.server_port}")
+    assert finding.level is Level.WRONG
+    assert "but something else" in finding.text
+
+
+def test_links_that_cannot_be_followed_from_here_are_noted(place: Bucket) -> None:
+    """Clients may reach what the server does not."""
+    (port,) = free_ports(1)
+    finding = links(place, f"http://127.0.0.1:{port}")
+    assert finding.level is Level.NOTE
+    assert "refused" in finding.text
+
+
+def test_downloads_through_the_server_need_no_links(place: Bucket) -> None:
+    """Nothing is said of them."""
+    assert "downloads are sent" not in told(look(place).findings)
 
 
 def test_slow_buckets_are_noted() -> None:

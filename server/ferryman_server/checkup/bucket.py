@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ferryman_server.checkup.bucket_access import check_bucket_access, check_clock, reach
+from ferryman_server.checkup.bucket_links import check_links
 from ferryman_server.checkup.bucket_promises import check_promises
 from ferryman_server.checkup.bucket_rights import check_rights
 from ferryman_server.checkup.bucket_speed import check_speed
@@ -16,11 +17,12 @@ from ferryman_server.checkup.bucket_sweep import check_sweep
 from ferryman_server.checkup.bucket_versions import check_versions
 from ferryman_server.checkup.findings import Finding, Level, ok, wrong
 from ferryman_server.checkup.probe import patiently, probing
-from ferryman_server.s3_opening import endpoint, missing_keys, place, s3_client
+from ferryman_server.s3_opening import endpoint, missing_keys, place, s3_client, s3_links
 from ferryman_server.settings import Settings
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_identity import read_identity
+from ferryman_server.storage.s3_links import Links
 from ferryman_server.storage.s3_names import Names
 
 
@@ -52,7 +54,7 @@ def check_bucket(settings: Settings, environ: Mapping[str, str] = os.environ) ->
     try:
         seen.usable = seen.add(check_bucket_access(client, names, environ))
         if seen.usable:
-            _look_inside(seen, client, names)
+            _look_inside(seen, client, names, s3_links(settings, environ))
             seen.add([*check_versions(client), *check_sweep(settings, server, environ)])
     finally:
         client.close()
@@ -71,11 +73,11 @@ def _keys(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     ]
 
 
-def _look_inside(seen: BucketSeen, client: S3Client, names: Names) -> None:
+def _look_inside(seen: BucketSeen, client: S3Client, names: Names, links: Links | None) -> None:
     with probing(client, names) as probe:
         seen.usable = seen.add(check_rights(probe))
         if seen.usable:
-            seen.add([*check_promises(probe), *check_speed(probe)])
+            seen.add([*check_promises(probe), *check_links(probe, links), *check_speed(probe)])
     seen.add(probe.left)
     if seen.usable:
         seen.usable = seen.add(_identity(seen, client, names))

@@ -40,6 +40,7 @@ from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_publishing import PutOnce, is_it, make_once
 from ferryman_server.storage.s3_quick import QuickPuts
+from ferryman_server.storage.s3_reading import read_on
 from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_slices import Slices
 from ferryman_server.storage.s3_strays import strays
@@ -288,7 +289,7 @@ class S3Store:
 
     def _object(self, key: str, start: int, stop: int) -> Iterator[memoryview]:
         try:
-            for piece in s3_calls.get(self._client, key, start, stop, READ):
+            for piece in read_on(self._client, key, start, stop, READ, patience=self._patience):
                 yield memoryview(piece)
         except S3Error as error:
             if error.status == 404:

@@ -13,7 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.s3_errors import refusal, unreachable
+from ferryman_server.storage.s3_errors import S3Error, refusal, unreachable
 from ferryman_server.storage.s3_signing import UNRESERVED, Keys, Signer, query_text
 from ferryman_server.storage.s3_stop import StoppableHTTP, StoppableHTTPS
 from ferryman_server.storage.s3_sums import CRC32C, Algorithm
@@ -104,28 +104,24 @@ class S3Client:
     def read(self, key: str, start: int, stop: int, piece: int) -> Iterator[bytes]:
         """The bytes [start, stop) of an object, in pieces of at most `piece` bytes. Raises S3Error, the first one
         before any piece; closing the iterator early closes the connection."""
-        if start >= stop:
-            return  # no range says that
-        what = self._name("GET", key, {})
-        response = self._send("GET", key, {}, {"range": f"bytes={start}-{stop - 1}"}, None, None)
+        if start < stop:  # no range says that there are none
+            with self.open(key, start, stop) as opened:
+                while opened.left:
+                    yield opened.read(piece)
+
+    def open(self, key: str, start: int, stop: int, *, etag: str | None = None) -> "Opened":
+        """Ask for the bytes [start, stop) of an object, and hear the head of the answer. With an `etag`, of no other
+        object than that. Raises S3Error."""
+        what, fields = self._name("GET", key, {}), {"range": f"bytes={start}-{stop - 1}"}
+        if etag is not None:
+            fields["if-match"] = etag
+        opened = Opened(self._send("GET", key, {}, fields, None, None), what, stop - start)
         try:
-            if response.status != 206:
-                raise refusal(what, response.status, response.read(SMALL))
-            if not (response.headers.get("content-range") or "").startswith(f"bytes {start}-{stop - 1}/"):
-                raise refusal(what, 416, b"")
-            left = stop - start
-            while left:
-                data = response.read(min(piece, left))
-                if not data:
-                    raise unreachable(what, OSError(f"the answer ended {left} bytes before its end"))
-                left -= len(data)
-                yield data
-        except (HTTPError, OSError) as error:
-            raise unreachable(what, error) from error
-        finally:
-            if response.length_remaining:
-                response.close()
-            response.release_conn()
+            opened.check(f"bytes {start}-{stop - 1}/")
+        except S3Error:
+            opened.close()
+            raise
+        return opened
 
     def _send(
         self,
@@ -163,6 +159,49 @@ class S3Client:
         """The request, as an operator reads it in a log."""
         asked = " ".join(name for name in query if name != "uploadId")
         return f"{method} {self.bucket}/{key}{f' ({asked})' if asked else ''}"
+
+
+class Opened:
+    """A part of an object while it is read; to be closed."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, what: str, left: int) -> None:
+        self.etag = response.headers.get("etag")
+        self.left = left  # bytes that were not read yet
+        self._response = response
+        self._what = what
+
+    def __enter__(self) -> "Opened":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check(self, content_range: str) -> None:
+        """See that it is that range, as its field begins. Raises S3Error."""
+        if self._response.status != 206:
+            raise refusal(self._what, self._response.status, self._read(SMALL))
+        if not (self._response.headers.get("content-range") or "").startswith(content_range):
+            raise refusal(self._what, 416, b"")
+
+    def read(self, most: int) -> bytes:
+        """The next bytes, one of them at least. Raises S3Error."""
+        data = self._read(min(most, self.left))
+        if not data:
+            raise unreachable(self._what, OSError(f"the answer ended {self.left} bytes before its end"))
+        self.left -= len(data)
+        return data
+
+    def _read(self, most: int) -> bytes:
+        try:
+            return self._response.read(most)
+        except (HTTPError, OSError) as error:
+            raise unreachable(self._what, error) from error
+
+    def close(self) -> None:
+        """Let go of the connection: for the next request, or, where not all was read, for good. Idempotent."""
+        if self._response.length_remaining:
+            self._response.close()
+        self._response.release_conn()
 
 
 def _fields(response: urllib3.BaseHTTPResponse) -> dict[str, str]:

@@ -17,6 +17,7 @@ class Links:
     def __init__(self, endpoint: str, bucket: str, keys: Keys, region: str) -> None:
         """`endpoint`: as clients reach it; the signature is for that host."""
         address = urlsplit(endpoint)
+        self.endpoint = endpoint
         self._bucket = bucket
         self._client = Minio(  # with a region it asks nobody for one
             address.netloc,
