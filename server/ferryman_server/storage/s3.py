@@ -38,6 +38,7 @@ from ferryman_server.storage.s3_labels import OWNER, label_of
 from ferryman_server.storage.s3_links import Links
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
+from ferryman_server.storage.s3_numbers import Unused
 from ferryman_server.storage.s3_publishing import PutOnce, is_it, make_once
 from ferryman_server.storage.s3_quick import QuickPuts
 from ferryman_server.storage.s3_reading import read_on
@@ -91,6 +92,7 @@ class S3Store:
             senders=self._senders,
             traffic=self._traffic,
             names=names,
+            unused=Unused(),
             patience=patience,
         )
         self._patience = min(patience, PATIENCE)

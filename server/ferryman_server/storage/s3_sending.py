@@ -56,7 +56,8 @@ class Sender:
         self._creating = self.haunted = books.creating  # by a process that is gone: one may still come into being
         self._begun = False
         self.multipart = books.upload
-        self.numbers = Numbers(books.next)
+        noted = books.upload is not None or books.creating  # else a reservation has to say that one is created
+        self.numbers = yard.unused.numbers(order.upload_id, books.next) if noted else Numbers(books.next)
 
     def send(self, load: Load) -> Part | Tail:
         """Make a load durable and return what it has become. Raises StoreError."""
@@ -70,7 +71,7 @@ class Sender:
         """See that this number is reserved, and that the multipart upload is there. Raises StoreError."""
         with self._creation:
             self._check()
-            self.numbers.reserve(number, self._note, self._stop.is_set)
+            self.numbers.reserve(number, self._note)
             if self.multipart is None:
                 self.multipart = self._create()
 

@@ -25,7 +25,6 @@ from ferryman_server.storage.s3_books import (
     LARGE_PART,
     LARGEST_OBJECT,
     LEAST_PART,
-    NEXT,
     Books,
     Part,
     Tail,
@@ -337,8 +336,6 @@ class S3Writer:
         notes |= dict(tail_note(tail) for tail in tails if tail not in before)
         if self._unnoted:
             notes |= upload_notes(sender.multipart) | ({} if sender.haunted else {CREATING: None})
-            free = sender.numbers.to_commit(needed=bool(self._flight))
-            notes |= {} if free is None else {NEXT: str(free)}
         return notes
 
     def committed(self) -> None:
@@ -351,7 +348,6 @@ class S3Writer:
             self._tails_noted = tails
             if self._published is not None:
                 self._published = replace(self._published, notes={})
-        self._sender.numbers.committed()
         for tail in replaced if self._published is None else before:
             self._yard.senders.submit(self._drop, tail)
 
@@ -381,6 +377,8 @@ class S3Writer:
         """Let go of what was not sent yet; what is on its way frees its memory by itself. Idempotent."""
         self._yard.memory.leave(self)
         with self._changed:
+            if not self._closed:
+                self._yard.unused.keep(self._order.upload_id, self._sender.numbers)
             self._closed = True
             taken = self._run.free()
             self._changed.notify_all()

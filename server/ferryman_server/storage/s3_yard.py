@@ -9,6 +9,7 @@ from ferryman_server.storage.ledger import Ledger
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
+from ferryman_server.storage.s3_numbers import Unused
 from ferryman_server.storage.s3_slices import Slices
 from ferryman_server.storage.s3_traffic import Traffic
 
@@ -26,6 +27,7 @@ class Yard:
     senders: ThreadPoolExecutor
     traffic: Traffic
     names: Names
+    unused: Unused
     patience: float  # seconds that bytes in memory wait for a store that is away
 
 

@@ -14,6 +14,7 @@ from ferryman_server.storage.ledger import KeepsNoBooks
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_books import CREATING, NEXT, UPLOAD, part_size, read_books
 from ferryman_server.storage.s3_memory import SLICE
+from ferryman_server.storage.s3_numbers import AHEAD
 from ferryman_server.storage.s3_sums import summed
 from ferryman_server.storage.s3_writer import S3Writer
 from ferryman_server.storage.s3_yard import SENDERS
@@ -209,18 +210,18 @@ def test_a_killed_process_loses_only_what_was_not_committed(place: Place) -> Non
 
 
 def test_numbers_are_not_taken_twice(place: Place) -> None:
-    """Before a part is sent its number is noted as taken, so a process that finds the note begins above it."""
+    """Before a part is sent its number is noted as taken, some at once: the next request goes on with those, another
+    process, which cannot know which of them were used, behind them."""
     place.create(ONE, length=len(CONTENT))
-    store = place.store()
-    writer = opened(place, store, ONE)
-    write(writer, CONTENT[: 9 * MIB])
-    checkpoint(place, writer, ONE)  # in an orderly end nothing is wasted
-    writer.close()
-    assert place.shelf.entries[ONE].notes[NEXT] == "2"
-    writer = opened(place, store, ONE)
-    write(writer, CONTENT[9 * MIB : 17 * MIB])
-    writer.sync()
-    assert int(place.shelf.entries[ONE].notes[NEXT]) > 2
+    store, numbers = place.store(), []
+    for start in range(0, 32 * MIB, 8 * MIB):
+        writer = opened(place, store if start < 24 * MIB else place.store(), ONE)
+        write(writer, CONTENT[start : start + 8 * MIB])
+        checkpoint(place, writer, ONE)
+        writer.close()
+        numbers.append(int(place.shelf.entries[ONE].notes[NEXT]))
+    assert numbers == [1 + AHEAD] * 3 + [1 + 2 * AHEAD]
+    assert [part.number for part in read_books(place.shelf.entries[ONE].notes).parts] == [1, 2, 3, 1 + AHEAD]
 
 
 def test_a_multipart_upload_whose_id_was_lost_is_found_and_aborted(place: Place) -> None:

@@ -1,72 +1,66 @@
 """Part numbers: none is used before the state knows that it is taken, whatever comes in between."""
 
-import threading
-import time
-
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from ferryman_server.storage import s3_numbers
 from ferryman_server.storage.base import StoreError
-from ferryman_server.storage.s3_numbers import AHEAD, Numbers
+from ferryman_server.storage.s3_numbers import AHEAD, Numbers, Unused
 
-
-def never() -> bool:
-    """Nobody gives up."""
-    return False
+ID = "upload"
 
 
 class NumbersMachine(RuleBasedStateMachine):
-    """One writer, its parts, and commits that come and go; the state, and a process that may find it at any time."""
+    """The writers of one upload, one after the other in two processes, and the state that both read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.state = 1
-        self.numbers = Numbers(1)
         self.used: set[int] = set()  # by parts that were sent, all processes
-        self.flight = 0
-        self.pending: int | None = None
-        self.committing = False
+        self.processes = [Unused(), Unused()]
+        self.process = 0
+        self.numbers = Numbers(1)
 
     @rule()
     def send(self) -> None:
         """A part is handed over, its number is reserved, and it is sent."""
         number = self.numbers.take()
-        if self.committing:
-            return  # it waits for the commit: a test of its own shows that
-        self.numbers.reserve(number, self._write, never)
+        self.numbers.reserve(number, self._write)
         assert number not in self.used
         self.used.add(number)
-        self.flight += 1
 
     @rule()
-    def arrive(self) -> None:
-        """All parts on their way are acknowledged."""
-        self.flight = 0
+    def take(self) -> None:
+        """A part is handed over, and comes to nothing."""
+        self.numbers.take()
 
-    @precondition(lambda self: not self.committing)
-    @rule()
-    def begin_commit(self) -> None:
-        """What is to be committed is settled."""
-        self.pending = self.numbers.to_commit(needed=self.flight > 0)
-        self.committing = True
+    @rule(known=st.booleans())
+    def fail(self, known: bool) -> None:
+        """The state does not answer to a reservation; it may have taken it."""
 
-    @precondition(lambda self: self.committing)
-    @rule(kept=st.booleans())
-    def end_commit(self, kept: bool) -> None:
-        """The commit succeeds; or the process dies before."""
-        if kept:
-            self.state = self.pending if self.pending is not None else self.state
-            self.numbers.committed()
-        else:
-            self.numbers = Numbers(self.state)
-            self.flight = 0
-        self.committing = False
+        def write(free: int) -> None:
+            self.state = free if known else self.state
+            raise StoreError("the state does not answer")
 
-    @rule()
-    def kill(self) -> None:
-        """The process dies, and the next one reads the state."""
-        self.numbers, self.flight, self.committing = Numbers(self.state), 0, False
+        number = self.numbers.take()
+        if number >= self.numbers.reserved:
+            with pytest.raises(StoreError):
+                self.numbers.reserve(number, write)
+
+    @rule(process=st.sampled_from([0, 1]))
+    def go_on(self, process: int) -> None:
+        """The writer ends, and the next one opens, here or in the other process."""
+        self.processes[self.process].keep(ID, self.numbers)
+        self.process = process
+        self.numbers = self.processes[process].numbers(ID, self.state)
+
+    @rule(process=st.sampled_from([0, 1]))
+    def kill(self, process: int) -> None:
+        """The process dies; the next writer opens in a new one, or in the other."""
+        self.processes[self.process] = Unused()
+        self.process = process
+        self.numbers = self.processes[process].numbers(ID, self.state)
 
     @invariant()
     def used_numbers_are_known(self) -> None:
@@ -81,45 +75,43 @@ TestNumbers = NumbersMachine.TestCase
 
 
 def test_some_are_reserved_at_once() -> None:
-    """One word to the state is enough for as many parts as are ever on their way."""
+    """One word to the state is enough for some parts."""
     numbers, told = Numbers(5), list[int]()
     for _ in range(AHEAD):
-        numbers.reserve(numbers.take(), told.append, never)
+        numbers.reserve(numbers.take(), told.append)
     assert told == [5 + AHEAD]
 
 
-def test_what_was_not_needed_is_free_again() -> None:
-    """An orderly end wastes no number; while parts are on their way it might."""
-    numbers = Numbers(1)
-    numbers.reserve(numbers.take(), lambda free: None, never)
-    assert numbers.to_commit(needed=True) == 1 + AHEAD
-    numbers.committed()
-    assert numbers.to_commit(needed=False) == 2
+def test_what_was_not_used_is_for_the_next_writer_of_the_process() -> None:
+    """It says nothing to the state before all of it is used."""
+    unused, told = Unused(), [1]
+    for _ in range(AHEAD):
+        numbers = unused.numbers(ID, told[-1])
+        numbers.reserve(numbers.take(), told.append)
+        unused.keep(ID, numbers)
+    assert told == [1, 1 + AHEAD]
+    assert numbers.next == 1 + AHEAD
 
 
-def test_a_reservation_waits_for_a_commit_under_way() -> None:
-    """Or the commit's older word could be the last one."""
-    numbers, told = Numbers(1), list[int]()
-    numbers.to_commit(needed=False)
-    reserving = threading.Thread(target=numbers.reserve, args=(numbers.take(), told.append, never))
-    reserving.start()
-    time.sleep(0.05)
-    assert told == []
-    numbers.committed()
-    reserving.join(10)
-    assert told == [1 + AHEAD]
+def test_it_is_for_one_writer() -> None:
+    """Another one that opens meanwhile takes what nobody knows of."""
+    unused = Unused()
+    unused.keep(ID, Numbers(9, 2))
+    assert unused.numbers(ID, 9).next == 2
+    assert unused.numbers(ID, 9).next == 9
 
 
-def test_a_commit_says_nothing_beside_a_reservation_under_way() -> None:
-    """The reservation writes the number itself."""
-    numbers, said = Numbers(1), list[int | None]()
-    numbers.reserve(numbers.take(), lambda free: said.append(numbers.to_commit(needed=False)), never)
-    assert said == [None]
+def test_nothing_is_taken_that_somebody_else_may_have_taken() -> None:
+    """The state says more than when the numbers were kept: another process has reserved some."""
+    unused = Unused()
+    unused.keep(ID, Numbers(9, 2))
+    assert unused.numbers(ID, 17).next == 17
 
 
-def test_a_reservation_that_is_given_up_ends() -> None:
-    """A commit that never ends does not hold a closed writer's thread."""
-    numbers = Numbers(1)
-    numbers.to_commit(needed=False)
-    with pytest.raises(StoreError, match="closed"):
-        numbers.reserve(1, lambda free: None, lambda: True)
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is forgotten first; its upload goes on above what is reserved."""
+    monkeypatch.setattr(s3_numbers, "MOST", 2)
+    unused = Unused()
+    for upload_id in "abc":
+        unused.keep(upload_id, Numbers(9, 2))
+    assert [unused.numbers(upload_id, 9).next for upload_id in "abc"] == [9, 2, 2]
