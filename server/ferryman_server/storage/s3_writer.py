@@ -179,7 +179,7 @@ class S3Writer:
             if not self._prepared_to_send and self._run.stop - self._part_start > SMALL:
                 self._prepared_to_send = True
                 self._yard.senders.submit(self._prepare_to_send)
-            length, full = self._order.length, self._run.stop == self._part_stop
+            length, full = self._order.length, self._run.stop == self._part_stop and not self._closed
             if full and length is not None and self._part_stop < length and self._may_send():
                 self._send_part()  # else it may be the last one, or all there is
             if not self._run.size:
