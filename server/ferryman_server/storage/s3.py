@@ -111,7 +111,8 @@ class S3Store:
             raise away(self._client, error) from error
 
     def close(self) -> None:
-        """Let what is on its way come to its end, and close the connections. Idempotent."""
+        """Let what is on its way come to its end, and close the connections. What still waits to be deleted is left to
+        the next walk through the store. Idempotent."""
         self._quick.close()
         self._senders.shutdown(cancel_futures=True)
         self._client.close()

@@ -1,5 +1,6 @@
 """The S3 store on a real MinIO, with books that the tests keep."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -85,6 +86,13 @@ class Place:
         """Every key in the bucket below a prefix of it, but for the store's own id."""
         found = self.minio.client().list_objects(self.bucket, prefix=f"library/{prefix}", recursive=True)
         return [item.object_name for item in found if item.object_name and not item.object_name.endswith("store.toml")]
+
+    def keys_at_rest(self, count: int) -> list[str]:
+        """Every key once there are no more than so many: what was replaced is deleted in the background."""
+        over = time.monotonic() + 20
+        while len(found := self.keys()) > count and time.monotonic() < over:
+            time.sleep(0.02)
+        return found
 
     def content(self, upload_id: str) -> bytes:
         """A finished upload's object."""
