@@ -23,7 +23,7 @@ def check_links(probe: Probe, links: Links | None) -> list[Finding]:
     try:
         patiently(lambda: probe.put(key))
     except StoreError:
-        return []  # what is wrong there has been said
+        return []  # check_speed puts one as well, and says what is wrong
     return [_followed(links, key)]
 
 

@@ -329,7 +329,7 @@ class S3Store:
 
     def contents(self, stray: Stray) -> Iterator[memoryview]:
         """All bytes of a published object."""
-        return self._object(_key(stray), 0, stray.size) if stray.size else iter(())
+        return self._object(_key(stray), 0, stray.size)
 
     def remove(self, stray: Stray) -> None:
         """Delete an object or a tail, whatever the books say. May be repeated."""

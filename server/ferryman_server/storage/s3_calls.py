@@ -86,9 +86,9 @@ def head(client: S3Client, key: str) -> Head | None:
     return Head(size=size, etag=etag, fields=answer.headers)
 
 
-def get(client: S3Client, key: str, start: int, stop: int, piece: int = PIECE) -> Iterator[bytes]:
+def get(client: S3Client, key: str, start: int, stop: int) -> Iterator[bytes]:
     """The bytes [start, stop) of an object."""
-    return client.read(key, start, stop, piece)
+    return client.read(key, start, stop, PIECE)
 
 
 def get_all(client: S3Client, tails: Iterable[Tail]) -> Iterator[bytes]:

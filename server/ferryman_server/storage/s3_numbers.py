@@ -54,9 +54,9 @@ class Unused:
 
     def keep(self, upload_id: str, numbers: Numbers) -> None:
         """Its writer has ended, and takes none any more. To be called once for each."""
-        if numbers.next >= numbers.reserved:
-            return
         with self._lock:
-            self._kept[upload_id] = Numbers(numbers.reserved, numbers.next)
+            self._kept.pop(upload_id, None)
+            if numbers.next < numbers.reserved:
+                self._kept[upload_id] = Numbers(numbers.reserved, numbers.next)
             if len(self._kept) > MOST:
                 del self._kept[next(iter(self._kept))]

@@ -16,10 +16,10 @@ def read_on(client: S3Client, key: str, start: int, stop: int, piece: int, *, pa
     """
     if start >= stop:
         return
-    opened = client.open(key, start, stop)
+    opened, data = _from(client, key, start, stop, piece, None)
     etag = opened.etag
     try:
-        yield opened.read(piece)
+        yield data
         while opened.left:
             try:
                 data = opened.read(piece)
@@ -33,7 +33,7 @@ def read_on(client: S3Client, key: str, start: int, stop: int, piece: int, *, pa
 
 
 def _from(client: S3Client, key: str, at: int, stop: int, piece: int, etag: str | None) -> tuple[Opened, bytes]:
-    """The rest of the object, and its first piece: a server that answers and breaks off at once has not come back."""
+    """The object from a byte on, and its first piece: a server that answers and breaks off at once is not there."""
     opened = client.open(key, at, stop, etag=etag)
     try:
         return opened, opened.read(piece)

@@ -16,7 +16,6 @@ from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError
 from ferryman_server.storage.s3_books import CREATING, NEXT, Books, Multipart, Part, Stretch, Tail, sums_of
 from ferryman_server.storage.s3_errors import telling_of_lost_parts
-from ferryman_server.storage.s3_numbers import Numbers
 from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
 from ferryman_server.storage.s3_stop import Stop
@@ -56,8 +55,7 @@ class Sender:
         self._creating = self.haunted = books.creating  # by a process that is gone: one may still come into being
         self._begun = False
         self.multipart = books.upload
-        noted = books.upload is not None or books.creating  # else a reservation has to say that one is created
-        self.numbers = yard.unused.numbers(order.upload_id, books.next) if noted else Numbers(books.next)
+        self.numbers = yard.unused.numbers(order.upload_id, books.next)
 
     def send(self, load: Load) -> Part | Tail:
         """Make a load durable and return what it has become. Raises StoreError."""
@@ -76,6 +74,7 @@ class Sender:
                 self.multipart = self._create()
 
     def _note(self, free: int) -> None:
+        """In one commit, so that whoever finds numbers reserved finds what was begun with them."""
         notes = {NEXT: str(free)} | ({} if self.multipart is not None else {CREATING: "1"})
         self._yard.ledger.note(self._order.upload_id, notes, self._order.fence)
 

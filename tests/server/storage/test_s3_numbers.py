@@ -108,6 +108,14 @@ def test_nothing_is_taken_that_somebody_else_may_have_taken() -> None:
     assert unused.numbers(ID, 17).next == 17
 
 
+def test_a_writer_that_has_used_all_leaves_nothing() -> None:
+    """Nor does what an older one had left stay."""
+    unused = Unused()
+    unused.keep(ID, Numbers(9, 2))
+    unused.keep(ID, Numbers(9, 9))
+    assert unused.numbers(ID, 9).next == 9
+
+
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is forgotten first; its upload goes on above what is reserved."""
     monkeypatch.setattr(s3_numbers, "MOST", 2)

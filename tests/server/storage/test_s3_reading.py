@@ -1,5 +1,6 @@
 """A download goes on behind a failure in its middle: a real MinIO, and a proxy before it that breaks answers."""
 
+import io
 import random
 from collections.abc import Iterator
 
@@ -40,10 +41,7 @@ def client(minio: Minio, bucket: str, proxy: FaultProxy) -> Iterator[S3Client]:
 
 def put(minio: Minio, bucket: str, content: bytes) -> None:
     """Store the object, past the proxy."""
-    keys = Keys(access=minio.access_key, secret=minio.secret_key)
-    direct = S3Client(minio.endpoint, bucket, keys, "us-east-1")
-    direct.ask("PUT", KEY, body=content)
-    direct.close()
+    minio.client().put_object(bucket, KEY, io.BytesIO(content), len(content))
 
 
 def read(client: S3Client, start: int = 0, stop: int = len(CONTENT), patience: float = 10.0) -> Iterator[bytes]:
