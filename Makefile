@@ -17,7 +17,7 @@ export npm_config_cache ?= $(CACHE)/npm
 unexport PYTHONPATH PYTHONHOME
 
 # The programs that the tests start, beside Python and Node.
-TEST_TOOLS := curl chromium cc
+TEST_TOOLS := curl chromium cc zip 7z bsdtar
 # … and the one that makes the bench's own programs.
 BENCH_TOOLS := cc
 
@@ -59,7 +59,7 @@ lock: dev-env ## write the lock files anew (ARGS="--upgrade" takes newer version
 
 clean: ## remove what these targets made here; uploads in ./data and the downloads cache stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
-	rm -rf client_js/node_modules tests/e2e/node_modules bench/node_modules
+	rm -rf client_js/node_modules tests/e2e/node_modules bench/node_modules tests/zips/node/node_modules
 	find . -path ./data -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dev-env:
@@ -72,3 +72,4 @@ test-tools: dev-env
 
 js-packages:
 	@scripts/js-packages
+	@scripts/js-packages tests/zips/node

@@ -121,6 +121,10 @@ class Settings:
     checkpoint_size: int = _setting(SIZE, "8MiB", "so many bytes of a long request at most are at risk in a power cut")
     checkpoint_interval: float = _setting(DURATION, "1s", "… and each time so much time went by")
     reap_interval: float = _setting(DURATION, "10min", "how often expired and deleted uploads are cleared away")
+    zip_entries: int = _setting(number(1, 10_000_000), "100000", "the most entries that an uploaded ZIP may have")
+    zip_name_length: int = _setting(number(1, 65_535), "1024", "the longest name of one of them, in bytes")
+    zip_entry_size: int = _setting(SIZE, "128MiB", "the most that one compressed entry may unpack to")
+    zip_total_size: int = _setting(SIZE, "32GiB", "the most that all compressed entries of a ZIP may unpack to")
     log_format: Literal["auto", "text", "json"] = _setting(
         words("auto", "text", "json"), "auto", "auto: text on a terminal, JSON lines everywhere else"
     )

@@ -12,7 +12,9 @@ from typing import Any, Final
 from ferryman_protocol.headers import Headers
 from ferryman_protocol.model import Concat, Limits, Phase, Request, Upload
 from tests.fuzz.request_text import Situation, write
+from tests.zips.hostile import SHAPES
 
+LONGEST_ARCHIVE: Final = 2048  # bytes of one that a search begins with
 VECTORS: Final = Path(__file__).parents[2] / "protocol" / "vectors"
 CASES: Final = Path(__file__).parent / "cases"
 _HEADS: Final = (
@@ -31,6 +33,11 @@ _RANGES: Final = (
     "if-modified-since: Tue, 14 Nov 2023 22:13:20 GMT",
     "if-unmodified-since: Tuesday, 14-Nov-23 22:13:20 GMT\nrange: bytes=0-",
     "if-modified-since: Tue Nov 14 22:13:20 2023",
+)
+_DESCRIPTIONS: Final = (
+    '{"width": 320, "height": 240, "format": "rgb565le", "fps": 25, "frames": 500, "title": "Film"}',
+    '{"width": 1, "height": 1.0, "format": "JPG", "fps": 0.5, "frames": ["a.jpg", "b.jpg"]}',
+    "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1",
 )
 _TYPES: Final = (
     "text/plain; charset=utf-8",
@@ -96,6 +103,11 @@ def _names() -> Iterable[bytes]:
     return (*_lines("dispositions.json"), *(text.encode() for text in _TYPES))
 
 
+def _archives() -> Iterable[bytes]:
+    """The shapes that are short enough to be changed in every place."""
+    return (data for shape in SHAPES if (len(data := shape.make()) <= LONGEST_ARCHIVE))
+
+
 _SOURCES: Final[dict[str, Callable[[], Iterable[bytes]]]] = {
     "structured": lambda: _lines("structured-fields.json"),
     "metadata": lambda: _lines("metadata.json"),
@@ -106,5 +118,7 @@ _SOURCES: Final[dict[str, Callable[[], Iterable[bytes]]]] = {
     "rufh": _requests,
     "head": lambda: [text.encode() for text in _HEADS],
     "ranges": lambda: [text.encode() for text in _RANGES],
+    "archive": _archives,
+    "description": lambda: [text.encode() for text in _DESCRIPTIONS],
     "planted": lambda: [b"a=1"],
 }

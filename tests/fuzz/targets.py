@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ferryman_protocol.structured_fields import Date, Item, StructuredFieldError, parse_dictionary
-from tests.fuzz import target_fields, target_http, target_requests
+from tests.fuzz import target_archives, target_fields, target_http, target_requests
 
 
 def check_planted(data: bytes) -> None:
@@ -30,6 +30,8 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = MappingProxyType(
         "head": target_http.check_head,
         "tus": target_requests.check_tus,
         "rufh": target_requests.check_rufh,
+        "archive": target_archives.check_archive,
+        "description": target_archives.check_description,
         PLANTED: check_planted,
     }
 )
