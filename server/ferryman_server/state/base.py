@@ -15,6 +15,9 @@ from typing import Protocol, TypeAlias
 
 from ferryman_protocol.digest_fields import Digests
 from ferryman_protocol.model import Upload
+from ferryman_server.state.archives import Archives
+from ferryman_server.state.library import Library
+from ferryman_server.state.outbox import Outbox
 
 # What a store wants to be remembered about an upload, by names of its own; None: to be forgotten.
 Notes: TypeAlias = Mapping[str, str | None]
@@ -67,6 +70,18 @@ class Page:
 
 class State(Protocol):
     """What every state backend does."""
+
+    @property
+    def archives(self) -> Archives:
+        """The indexes of uploads that are archives."""
+
+    @property
+    def library(self) -> Library:
+        """What was published."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Work that is to be done."""
 
     async def open(self) -> None:
         """Connect, migrate, and void all leases of processes that are gone."""

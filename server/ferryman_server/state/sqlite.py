@@ -18,6 +18,11 @@ from ferryman_server.state.base import Lease, Notes, Page, Record, StateError
 from ferryman_server.state.cursors import from_cursor, to_cursor
 from ferryman_server.state.leases import Leases
 from ferryman_server.state.recent import Recent
+from ferryman_server.state.sqlite_access import Access
+from ferryman_server.state.sqlite_archives import SqliteArchives
+from ferryman_server.state.sqlite_events import SqliteEvents
+from ferryman_server.state.sqlite_library import SqliteLibrary
+from ferryman_server.state.sqlite_outbox import SqliteOutbox
 from ferryman_server.state.sqlite_schema import StoreMismatch, check_readable
 from ferryman_server.state.sqlite_sessions import ReadSession, WriteSession
 from ferryman_server.state.sqlite_thread import BatchThread, Failure, Work
@@ -50,6 +55,11 @@ class SqliteState:
         self._writer: BatchThread | None = None
         self._reader: BatchThread | None = None
         self.previous_boot_id: str | None = None  # the kernel's boot id that the open before this one recorded
+        access = Access(self._submit, self._read)
+        self.archives = SqliteArchives(access)
+        self.library = SqliteLibrary(access)
+        self.outbox = SqliteOutbox(access)
+        self.event_rows = SqliteEvents(access)
 
     @property
     def batches(self) -> int:
@@ -226,6 +236,9 @@ class SqliteState:
             recent.take_in(right, upload_id, outcome if isinstance(outcome, Record) else None)
 
         return await self._for_reading().submit(lambda connection: queries.fetch(connection, upload_id), told=told)
+
+    async def _submit(self, work: Work[T]) -> T:
+        return await self._for_writing().submit(work)
 
     async def _read(self, work: Work[T]) -> T:
         return await self._for_reading().submit(work)

@@ -1,0 +1,17 @@
+-- What happened to uploads, the newest of it, for listeners that were away.
+
+-- seq: rises, and is never used twice. The upload itself may be gone; `reset`, which is about all uploads, names none.
+CREATE TABLE events (
+    seq       INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
+    name      TEXT NOT NULL,
+    upload_id TEXT,
+    data      TEXT NOT NULL  -- JSON, as it is told
+) STRICT;
+
+-- One row. reserved: no higher seq has been told to anybody. whole_at: the term at whose end every event that was told
+-- had its row; NULL while a process tells.
+CREATE TABLE event_numbers (
+    only_one INTEGER NOT NULL PRIMARY KEY CHECK (only_one = 1),
+    reserved INTEGER NOT NULL,
+    whole_at INTEGER
+) STRICT;
