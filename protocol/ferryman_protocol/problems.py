@@ -241,6 +241,40 @@ RANGE_NOT_SATISFIABLE: Final = _client("range-not-satisfiable", 416,
     "The range lies outside the file",
     "Ask for a range within the size that Content-Range tells.")
 
+# Media and their frames.
+NO_SUCH_MEDIUM: Final = _client("no-such-medium", 404,
+    "There is no such medium or frame",
+    "Check the URL; the list of media tells which there are.")
+NOT_ACCEPTABLE: Final = _client("not-acceptable", 406,
+    "It is not to be had in the form that is asked for",
+    "Ask for one of the forms that the detail names.")
+TOO_MANY_FRAMES: Final = _client("too-many-frames", 413,
+    "So many frames are too much for one answer",
+    "Ask for fewer frames at once; the detail tells how many fit.")
+UNUSABLE_FRAME: Final = _client("unusable-frame", 422,
+    "No picture can be made of this frame",
+    "Ask for the frame's own bytes; or upload an archive in which the frame is right.")
+PICTURES_UNAVAILABLE: Final = _client("pictures-unavailable", 501,
+    "This server cannot make pictures",
+    "Ask for the frame's own bytes; or have the operator install ferryman[media].")
+
+# What is said of media.
+INVALID_CONTENT: Final = _client("invalid-content", 422,
+    "A field of the content is not as it should be",
+    "Correct the named field and send the request again.")
+CONTENT_TOO_LARGE: Final = _client("content-too-large", 413,
+    "The content is larger than is taken here",
+    "Send only the fields that are to change.")
+SLUG_TAKEN: Final = _client("slug-taken", 409,
+    "Another medium has this slug",
+    "Choose another slug.")
+NOTHING_TO_PROCESS: Final = _client("nothing-to-process", 409,
+    "There is nothing here to be processed anew",
+    "Read the detail for the reason; only complete archives are processed anew.")
+FOREIGN_PAGE: Final = _client("foreign-page", 403,
+    "A page of another site may not ask for this",
+    "Use this server's own page. A proxy in front of the server has to pass the Host field on as it came.")
+
 # The server.
 STORAGE_FULL: Final = _server("storage-full", 507,
     "The storage is full",

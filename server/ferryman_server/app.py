@@ -6,6 +6,7 @@
 The lifespan opens state and store, recovers what the last end left, and only then lets requests in.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -28,6 +29,11 @@ from ferryman_server.finishing import Finisher
 from ferryman_server.hosts import KnownHosts, known_hosts
 from ferryman_server.house import House
 from ferryman_server.lifecycle import running
+from ferryman_server.media.indexer import Indexer
+from ferryman_server.media.limits import limits_of
+from ferryman_server.media.workshop import Workshop
+from ferryman_server.media_api import MediaApi
+from ferryman_server.media_endpoint import MediaEndpoint
 from ferryman_server.metrics import Metrics
 from ferryman_server.moving import Mover
 from ferryman_server.observe import Observe
@@ -43,6 +49,7 @@ from ferryman_server.uploads import Uploads
 
 log = structlog.get_logger("ferryman.app")
 
+WALKS: Final = 2  # archives that are walked at once: each takes a processor
 TAIL_AFTER: Final = 30.0  # seconds after which bytes that do not fill a part become durable all the same
 
 
@@ -55,6 +62,17 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
         checkpoint_interval=TAIL_AFTER if by_themselves else settings.checkpoint_interval,
         upload_ttl=settings.upload_ttl,
         clock=time.time,
+    )
+    workshop = Workshop(
+        state=state,
+        archives=state.archives,
+        library=state.library,
+        store=store,
+        events=events,
+        metrics=metrics,
+        limits=limits_of(settings),
+        clock=time.time,
+        turns=asyncio.Semaphore(WALKS),
     )
     finisher = Finisher(state=state, store=store, events=events, pace=pace)
     return House(
@@ -76,6 +94,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
         settler=Settler(state, store),
         together=Together(store),
         mover=Mover(store),
+        indexer=Indexer(workshop),
         guard=guard,
         limits=_limits(settings, store),
         pace=pace,
@@ -110,12 +129,20 @@ class Application:
         events.subscribe(metrics.listen)
         events.subscribe(ProgressLog().listen)
         events.subscribe(self.house.assembler.listen)
+        events.subscribe(self.house.indexer.listen)
+        events.subscribe(self._api.streams.listen)
         files = Cors(FilesEndpoint(self.house, self._uploads), settings.cors_origins)
-        routes = [*self._api.routes(), *page_routes()]
+        media = MediaApi(self.house, self._uploads)
+        routes = [*self._api.routes(), *media.routes(), *MediaEndpoint(self.house).routes(), *page_routes()]
         inner = Starlette(routes=routes, lifespan=lambda _: self.running(), exception_handlers=problem_handlers())
         inner.router.redirect_slashes = False  # a redirect would name a host that the client chose
         hosts = known_hosts(settings)
         self._app = Observe(_by_path(files, inner if hosts is None else KnownHosts(inner, hosts)), metrics)
+
+    def stopping(self) -> None:
+        """End the answers that have no end of their own. To be called when the server begins to stop, before it waits
+        for the requests under way."""
+        self._api.streams.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or follow the lifespan protocol of the ASGI server."""
@@ -125,7 +152,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """Open and recovered for the length of the `async with`. Raises StateError and StoreError in words for the
         operator when it cannot start."""
-        async with running(self._settings, self._backends, self.house, self._uploads):
+        async with running(self._settings, self._backends, self.house, self._uploads, self._api.streams):
             self._api.ready = True
             try:
                 yield

@@ -25,6 +25,7 @@ class Action(StrEnum):
     DOWNLOAD = "download"
     CONCATENATE = "concatenate"  # asked for each partial upload that a final one names
     LIST = "list"
+    EDIT = "edit"  # what the library says of it, and what is made of it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,43 +4,33 @@ Planning is pure (:func:`plan`), by RFC 9110: conditions in the order of §13.2.
 ranges, other units and malformed values are ignored, as §14.2 allows, and answered with the whole. Times have a
 granularity of one second. A finished upload never changes under its URL, so both its ETag and its date are strong.
 
-Sending (:class:`Download`): one thread hop a piece; the next piece is read while the last one is being sent. A client
-that goes away ends the reading at once and is no error. The first piece is read before the status is sent, so a store
-that fails answers 503; one that fails later leaves the response short, which breaks the connection, as it must.
+Sending is the business of :mod:`ferryman_server.sending`.
 
 The bytes were sent by one person and are shown to another, in the name of this site. So their type is never guessed
 from their content (`nosniff`), they run nothing and load nothing (`sandbox; default-src 'none'`), and only types that
 cannot carry scripts are shown in place; everything else is an attachment.
 """
 
-import asyncio
-import json
 import re
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from functools import partial
 from typing import Final
 
-import structlog
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from ferryman_protocol import problems
 from ferryman_protocol.headers import Headers
 from ferryman_protocol.model import Request
 from ferryman_protocol.problems import Problem
 from ferryman_server.disposition import content_disposition, safe_media_type
+from ferryman_server.media.piecing import Piece
+from ferryman_server.sending import Download, problem_response
 from ferryman_server.state.base import Record
-from ferryman_server.storage.base import Store, StoreError
+from ferryman_server.storage.base import Store
 from ferryman_server.storage.ledger import Links
-from ferryman_server.threads import in_thread
-from ferryman_server.wire_cycle import EXTENSION
-
-log = structlog.get_logger("ferryman.downloads")
 
 INLINE_TYPES: Final = frozenset(
     {"text/plain"}
@@ -94,10 +84,13 @@ def etag_of(record: Record) -> str:
     return f'"{record.crc64:016x}-{record.upload.offset:x}"'
 
 
-def plan(method: str, headers: Headers, *, length: int, etag: str, last_modified: float | None) -> Plan:
+def plan(
+    method: str, headers: Headers, *, length: int, etag: str, last_modified: float | None, ranges: bool = True
+) -> Plan:
     """Decide about a GET or HEAD from its conditional fields and its range.
 
-    `length` in bytes; `etag` a strong one, quoted; `last_modified` in seconds since the epoch, None if not known.
+    `length` in bytes; `etag` a strong one, quoted; `last_modified` in seconds since the epoch, None if not known;
+    `ranges`: whether there are any.
     """
     modified = None if last_modified is None else int(last_modified)
     failed = _failed_precondition(headers, etag, modified)
@@ -108,7 +101,7 @@ def plan(method: str, headers: Headers, *, length: int, etag: str, last_modified
         return Plan(status=304)
     sent = method == "GET"
     # "For this specification, GET is the only method for which range handling is defined." (RFC 9110 §14.2)
-    if sent and _range_applies(headers, etag, modified):
+    if sent and ranges and _range_applies(headers, etag, modified):
         return _ranged(headers.joined("range") or "", length)
     return Plan(status=200, stop=length, send_bytes=sent)
 
@@ -203,164 +196,102 @@ def _http_date(value: str | None) -> int | None:
         return None
 
 
-def representation_headers(record: Record) -> dict[str, str]:
-    """The fields that describe a complete upload's bytes, for GET and for HEAD; without Content-Length."""
-    upload = record.upload
-    media_type = safe_media_type(upload.content_type)
-    harmless = media_type.partition(";")[0] in INLINE_TYPES
-    headers = {
-        "Content-Type": media_type,
-        "Content-Disposition": content_disposition("inline" if harmless else "attachment", upload.filename),
-        "Accept-Ranges": "bytes",
-        **_validators(record),
-        **_PROTECTION,
-    }
-    if upload.content_encoding is not None:
-        headers["Content-Encoding"] = upload.content_encoding
-    return headers
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """Bytes that somebody may be sent, and what is told of them."""
+
+    upload_id: str  # which they come from
+    size: int  # bytes
+    pieces: Callable[[int, int], Iterator[Piece]]  # bytes [start, stop) of them; may raise StoreError
+    etag: str  # strong, quoted
+    last_modified: float | None  # seconds since the epoch
+    described: Mapping[str, str]  # the fields that say what it is
+    ranges: bool = True  # whether parts of it may be asked for
+    caching: str = CACHE_CONTROL
+    vary: str | None = None
+
+    def plan(self, method: str, headers: Headers) -> Plan:
+        """The plan for a GET or HEAD of it."""
+        return plan(
+            method, headers, length=self.size, etag=self.etag, last_modified=self.last_modified, ranges=self.ranges
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The fields of an answer with all of it."""
+        ranges = {"Accept-Ranges": "bytes"} if self.ranges else {}
+        return {**self.described, **ranges, **self.validators, **PROTECTION}
+
+    @property
+    def validators(self) -> dict[str, str]:
+        """The fields that an answer without it has too."""
+        headers = {"ETag": self.etag, "Cache-Control": self.caching}
+        if self.last_modified is not None:
+            headers["Last-Modified"] = formatdate(int(self.last_modified), usegmt=True)
+        if self.vary is not None:
+            headers["Vary"] = self.vary
+        return headers
 
 
-_PROTECTION: Final = {
+PROTECTION: Final = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
 }
 
 
-def _validators(record: Record) -> dict[str, str]:
-    headers = {"ETag": etag_of(record), "Cache-Control": CACHE_CONTROL}
-    if record.completed_at is not None:
-        headers["Last-Modified"] = formatdate(int(record.completed_at), usegmt=True)
-    return headers
+def respond(plan: Plan, store: Store, record: Record, *, caching: str = CACHE_CONTROL) -> Response:
+    """The response to a plan for a complete upload; an ASGI application that reads the bytes from the store while it
+    sends them, or sends the client there."""
+    content = content_of(store, record, caching)
+    if plan.problem is None and plan.send_bytes and plan.start < plan.stop:
+        link = store.link(record.target) if isinstance(store, Links) and record.target is not None else None
+        if link is not None:  # which holds for a while only
+            validators = content.validators | {"Cache-Control": CACHE_CONTROL}
+            return Response(status_code=307, headers=validators | {"Location": link})
+    return answered(plan, content)
 
 
-def respond(plan: Plan, store: Store, record: Record) -> Response:
-    """The response to a plan; an ASGI application that reads the bytes from the store while it sends them, or sends the
-    client there."""
+def content_of(store: Store, record: Record, caching: str = CACHE_CONTROL) -> Content:
+    """A complete upload's bytes, as they lie in the store."""
+    upload = record.upload
+    media_type = safe_media_type(upload.content_type)
+    coding = {} if upload.content_encoding is None else {"Content-Encoding": upload.content_encoding}
+    return Content(
+        upload_id=upload.id,
+        size=upload.offset,
+        pieces=partial(store.read, upload.id),
+        etag=etag_of(record),
+        last_modified=record.completed_at,
+        described={**described_as(media_type, upload.filename), **coding},
+        caching=caching,
+    )
+
+
+def described_as(media_type: str, filename: str | None) -> dict[str, str]:
+    """The fields that name a safe media type and a file. Only what is harmless is shown in place."""
+    harmless = media_type.partition(";")[0] in INLINE_TYPES
+    disposition = content_disposition("inline" if harmless else "attachment", filename)
+    return {"Content-Type": media_type, "Content-Disposition": disposition}
+
+
+def answered(plan: Plan, content: Content) -> Response:
+    """The response to a plan; it reads the bytes while it sends them."""
     if plan.problem is not None:
-        return _refusal(plan, record, plan.problem)
+        return _refusal(plan, content, plan.problem)
     if plan.status == 304:
-        return Response(status_code=304, headers=_validators(record))
-    headers = representation_headers(record) | {"Content-Length": str(plan.stop - plan.start)}
+        return Response(status_code=304, headers=content.validators)
+    headers = content.headers | {"Content-Length": str(plan.stop - plan.start)}
     if plan.status == 206:
-        headers["Content-Range"] = f"bytes {plan.start}-{plan.stop - 1}/{record.upload.offset}"
+        headers["Content-Range"] = f"bytes {plan.start}-{plan.stop - 1}/{content.size}"
     if not plan.send_bytes or plan.start == plan.stop:
         return Response(status_code=plan.status, headers=headers)
-    link = store.link(record.target) if isinstance(store, Links) and record.target is not None else None
-    if link is not None:
-        return Response(status_code=307, headers=_validators(record) | {"Location": link})
-    return Download(plan, store, record.upload.id, headers)
+    pieces = partial(content.pieces, plan.start, plan.stop)
+    return Download(plan.status, headers, pieces, plan.stop - plan.start, upload_id=content.upload_id)
 
 
-def _refusal(plan: Plan, record: Record, problem: Problem) -> Response:
-    headers = _validators(record)
+def _refusal(plan: Plan, content: Content, problem: Problem) -> Response:
+    headers = content.validators | {"Cache-Control": CACHE_CONTROL}  # of the content, not of what is wrong with asking
     if plan.status == 416:
-        headers["Content-Range"] = f"bytes */{record.upload.offset}"
+        headers["Content-Range"] = f"bytes */{content.size}"
         headers["Accept-Ranges"] = "bytes"
-    return _problem_response(problem, headers)
-
-
-def _problem_response(problem: Problem, headers: dict[str, str]) -> Response:
-    body = json.dumps(problems.document(problem)).encode()
-    return Response(body, problem.kind.status, headers, media_type="application/problem+json")
-
-
-class Download(Response):
-    """Sends a range of a stored upload."""
-
-    def __init__(self, plan: Plan, store: Store, upload_id: str, headers: dict[str, str]) -> None:
-        super().__init__(status_code=plan.status, headers=headers)
-        self._upload_id = upload_id
-        self._size = plan.stop - plan.start
-        self._pieces = _Pieces(store, upload_id, plan.start, plan.stop)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request; raises nothing because of the client or the store."""
-        try:
-            with suppress(OSError):  # ASGI: how `send` says that the client has left
-                await self._answer(scope, receive, send)
-        finally:
-            await in_thread(self._pieces.close)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            first = await in_thread(self._pieces.next)
-        except StoreError as failure:
-            log.warning("a download could not begin", upload_id=self._upload_id, error=str(failure))
-            await _unavailable()(scope, receive, send)
-            return
-        try:
-            await self._send_until_gone(first, receive, send)
-        except StoreError as failure:
-            log.warning("a download broke off", upload_id=self._upload_id, error=str(failure))
-            wire = scope.get("extensions", {}).get(EXTENSION)
-            if wire is not None:  # else the server takes it for our mistake, and says so in the log
-                wire.break_off()
-
-    async def _send_until_gone(self, first: memoryview | None, receive: Receive, send: Send) -> None:
-        """Send everything, or stop when the client leaves: not every server's `send` tells, `receive` does."""
-        sending = asyncio.create_task(self._send_all(first, send))
-        leaving = asyncio.create_task(_gone(receive))
-        try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-        finally:
-            sending.cancel()
-            leaving.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-
-    async def _send_all(self, piece: memoryview | None, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        left = self._size
-        while piece is not None and left > 0:
-            left -= len(piece)
-            # Servers keep what they could not send yet, so memory that may be written again is copied, and that
-            # before the store is asked for the next piece.
-            body = piece if piece.readonly else bytes(piece)
-            ahead = in_thread(self._pieces.next) if left > 0 else None
-            try:
-                await send({"type": "http.response.body", "body": body, "more_body": left > 0})
-                piece = await ahead if ahead is not None else None
-            finally:
-                if ahead is not None:
-                    ahead.cancel()
-        if left:
-            raise StoreError(f"the store handed out {self._size - left} bytes instead of {self._size}")
-
-
-class _Pieces:
-    """The store's pieces, read and closed in worker threads: closing waits for a read that is under way."""
-
-    def __init__(self, store: Store, upload_id: str, start: int, stop: int) -> None:
-        self._read = partial(store.read, upload_id, start, stop)
-        self._iterator: Iterator[memoryview] | None = None
-        self._closed = False
-        self._lock = threading.Lock()
-
-    def next(self) -> memoryview | None:
-        """The next piece; None: there is none. Raises StoreError."""
-        with self._lock:
-            if self._closed:
-                return None
-            if self._iterator is None:
-                self._iterator = self._read()
-            return next(self._iterator, None)
-
-    def close(self) -> None:
-        """Free what the iterator holds; afterwards there are no more pieces."""
-        with self._lock:
-            self._closed = True
-            close: Callable[[], None] | None = getattr(self._iterator, "close", None)  # generators have one
-            if close is not None:
-                close()
-
-
-async def _gone(receive: Receive) -> None:
-    """Return when the client has left; what it sends meanwhile is of no interest."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _unavailable() -> Response:
-    problem = Problem(kind=problems.STORAGE_UNAVAILABLE, detail="the server cannot read the file's bytes at the moment")
-    return _problem_response(problem, {"Retry-After": "5"})
+    return problem_response(problem, headers)

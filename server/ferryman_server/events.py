@@ -10,8 +10,13 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import structlog
 
-Name: TypeAlias = Literal["created", "progress", "complete", "failed", "terminated", "expired"]
+from ferryman_server.state.base import Record
+
+Name: TypeAlias = Literal[
+    "created", "progress", "frame", "complete", "published", "retracted", "failed", "terminated", "expired"
+]
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
+STEPS: Final[frozenset[Name]] = frozenset({"progress", "frame"})  # many of them make one occurrence
 
 log = structlog.get_logger("ferryman.events")
 
@@ -23,7 +28,9 @@ class Event:
     name: Name
     upload_id: str
     at: float  # seconds since the epoch
-    data: Mapping[str, object] = field(default_factory=dict)  # for instance offset and length, in bytes
+    # for instance offset and length, in bytes; values that JSON has, under other names than `seq`, `upload` and `at`
+    data: Mapping[str, object] = field(default_factory=dict)
+    record: Record | None = field(default=None, repr=False)  # as committed: with progress and complete
 
 
 Listener: TypeAlias = Callable[[Event], None]

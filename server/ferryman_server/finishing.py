@@ -60,7 +60,7 @@ class Finisher:
         now = self._pace.clock()
         done = completed(record, offset=upload.offset, crc64=record.crc64, expires_at=upload.expires_at, now=now)
         await self._state.save(done, lease)
-        self._events.publish(Event("complete", upload.id, now, {"length": upload.offset}))
+        self._events.publish(Event("complete", upload.id, now, {"length": upload.offset}, done))
         return done
 
     async def _publish(self, record: Record, lease: Lease) -> None:

@@ -2,7 +2,8 @@
 
 A web page of another site can make its own name point to this machine (DNS rebinding); to the browser, the list of
 uploads would then be that site's own. So a server that listens on loopback tells lists and figures only under loopback
-names, and under those that the setting `allowed_hosts` adds. Upload URLs are not affected: they hold 128 random bits.
+names, and under those that the setting `allowed_hosts` adds; media too, whose names can be guessed. Upload URLs are not
+affected: they hold 128 random bits.
 """
 
 import ipaddress
@@ -16,7 +17,7 @@ from ferryman_protocol import problems
 from ferryman_protocol.problems import Problem
 from ferryman_server.settings import Settings
 
-_PRIVATE: Final = ("/api/", "/metrics")
+_PRIVATE: Final = ("/api/", "/media/", "/metrics")
 _NAME: Final = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[^:]*)(:[0-9]*)?")
 
 

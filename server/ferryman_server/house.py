@@ -11,6 +11,7 @@ from ferryman_server.claims import Claims
 from ferryman_server.concatenation import Assembler
 from ferryman_server.events import Events
 from ferryman_server.finishing import Finisher
+from ferryman_server.media.indexer import Indexer
 from ferryman_server.metrics import Metrics
 from ferryman_server.moving import Mover
 from ferryman_server.settling import Settler
@@ -34,6 +35,7 @@ class House:
     settler: Settler
     together: Together
     mover: Mover
+    indexer: Indexer
     guard: Guard
     limits: Limits
     pace: Pace

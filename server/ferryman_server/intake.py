@@ -18,8 +18,9 @@ from ferryman_protocol.commands import Admission, Content
 from ferryman_server.decoding import decoder
 from ferryman_server.digests import Crc64, Verifier
 from ferryman_server.margin import Margin
+from ferryman_server.read_along import Along
 from ferryman_server.state.base import Record
-from ferryman_server.storage.base import Mark, Marks, Roomy, Store, StoreError, Writer
+from ferryman_server.storage.base import Mark, Marks, ReadAlong, Roomy, Store, StoreError, Writer
 from ferryman_server.storage.ledger import KeepsNoBooks, Noting
 from ferryman_server.threads import Repeated
 
@@ -61,6 +62,7 @@ class Intake:
         self._margin: Margin | None = None
         self._marking = Repeated(self._make_mark)
         self._unmarked: Callable[[], None] = _nothing  # has a commit made instead of a mark
+        self._along: Along | None = None
         self._closed = self._concluded = False
 
     @property
@@ -78,6 +80,16 @@ class Intake:
         is called from a worker thread, where the store keeps no marks, to have what is stored committed."""
         self._unmarked = commit
         self._margin = Margin(most, self.mark.offset, self._ends_at, self._fall_due)
+
+    def read_along(self, *, archive: bool, on_archive: Callable[[], None], commit: Callable[[], None]) -> None:
+        """Have commits made for somebody who reads along, if the upload is an archive; `archive` says whether what is
+        there already is one, `on_archive` is told that what comes is. Both are called from a worker thread."""
+        self._along = Along(self.mark.offset, archive=archive, on_archive=on_archive, commit=commit)
+
+    @property
+    def archive(self) -> bool | None:
+        """Whether the upload begins as an archive does; None: its beginning was not seen here."""
+        return None if self._along is None else self._along.archive
 
     def committed(self, offset: int) -> None:
         """So far it is durable, and committed."""
@@ -185,9 +197,12 @@ class Intake:
             self._put(piece)
 
     def _put(self, piece: memoryview) -> None:
-        writer, margin = self._ready(), self._margin
+        writer, margin, along = self._ready(), self._margin, self._along
         if margin is not None:
             margin.before(self.mark.offset, len(piece))
+        if along is not None and not self.mark.offset:
+            along.begins(piece)
+            self._stay_cached(writer)
         if self._roomy is not None and self._lent is not None and piece.obj is self._lent.obj:
             self._lent = None
             self._roomy.filled(len(piece))
@@ -198,6 +213,12 @@ class Intake:
         self.mark = Mark(self.mark.offset + len(piece), self._crc.value)
         if margin is not None:
             margin.after(self.mark.offset)
+        if along is not None:
+            along.stored(self.mark.offset)
+
+    def _stay_cached(self, writer: Writer) -> None:
+        if self.archive and isinstance(writer, ReadAlong):
+            writer.read_along()
 
     def _ready(self) -> Writer:
         if self._writer is None:
@@ -211,6 +232,7 @@ class Intake:
             self.noting = writer if isinstance(writer, Noting) else None
             self._roomy = writer if self._plain and isinstance(writer, Roomy) else None
             self._writer = writer
+            self._stay_cached(writer)
         return self._writer
 
     def _fall_due(self) -> None:

@@ -14,6 +14,8 @@ import structlog
 from ferryman_protocol.model import Phase
 from ferryman_server.backends import Backends, opened
 from ferryman_server.house import House
+from ferryman_server.media.extracting import Extractor
+from ferryman_server.media_leftovers import run_leftovers
 from ferryman_server.reaper import run_reaper
 from ferryman_server.recovery import is_final, recover
 from ferryman_server.settings import Settings
@@ -29,15 +31,26 @@ _LAST_WRITES: Final = 10.0  # seconds that requests cut short have to let go of 
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, backends: Backends, house: House, uploads: Uploads) -> AsyncIterator[None]:
-    """Everything open and recovered, background work under way; all of it stopped and closed at the end."""
+async def running(
+    settings: Settings,
+    backends: Backends,
+    house: House,
+    uploads: Uploads,
+    *listeners: contextlib.AbstractAsyncContextManager[object],
+) -> AsyncIterator[None]:
+    """Everything open and recovered, background work under way; all of it stopped and closed at the end. `listeners`
+    are open from before the first event until after the last one, and the backends longer still."""
     async with contextlib.AsyncExitStack() as stack:
         if backends.lock is not None:
             backends.lock.acquire()
             stack.callback(backends.lock.release)
         await stack.enter_async_context(opened(backends))
+        for listener in listeners:
+            await stack.enter_async_context(listener)
         previous, current = backends.previous_boot(), kernel_boot_id()
         await recover(house, same_boot=None if previous is None or current is None else previous == current)
+        stack.push_async_callback(house.indexer.close)
+        await house.indexer.resume()
         stack.push_async_callback(house.mover.move)
         stack.push_async_callback(house.settler.close)
         stack.push_async_callback(house.assembler.close)
@@ -46,8 +59,13 @@ async def running(settings: Settings, backends: Backends, house: House, uploads:
             asyncio.create_task(house.mover.run()),
             asyncio.create_task(run_reaper(house.state, house.store, settings, house.claims.busy, house.events)),
             asyncio.create_task(go_on_with_pending(house, uploads)),
+            asyncio.create_task(run_leftovers(house, uploads)),
         ]
         stack.push_async_callback(cancel, background)
+        if settings.extract_to is not None:
+            durable = settings.durability == "disk"
+            extractor = Extractor(house.state.library, house.store, settings.extract_to, durable=durable)
+            await stack.enter_async_context(extractor.at_work(house.events))
         yield
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WRITES):

@@ -13,8 +13,9 @@ from prometheus_client.registry import Collector
 
 from ferryman_protocol._version import __version__
 from ferryman_protocol.model import Phase
-from ferryman_server.events import NAMES, Event
+from ferryman_server.events import NAMES, STEPS, Event
 from ferryman_server.figures import Counter, Histogram
+from ferryman_server.media.stage_names import STAGES
 from ferryman_server.state.base import State
 from ferryman_server.storage.base import Store
 from ferryman_server.threads import in_thread
@@ -38,6 +39,10 @@ class Metrics:
         self.takeovers = Counter("ferryman_takeovers", "Requests that took an upload over from an earlier one.")
         self.sync_seconds = Histogram("ferryman_sync_seconds", "Time to make bytes durable.", BUCKETS)
         self.commit_seconds = Histogram("ferryman_commit_seconds", "Time to commit to the database.", BUCKETS)
+        self.archive_seconds: dict[str, Histogram] = {
+            stage: Histogram(f"ferryman_archive_{stage}_seconds", f"Time {what}.", BUCKETS)
+            for stage, what in STAGES.items()
+        }
         self.refusals = Counter("ferryman_refusals", "Requests refused, by the catalogue's code.", ["code"])
         build = Info("ferryman_build", "The version that runs.", registry=None)
         build.info({"version": __version__})
@@ -53,12 +58,13 @@ class Metrics:
             self.sync_seconds,
             self.commit_seconds,
             self.refusals,
+            *self.archive_seconds.values(),
             build,
             self._standing,
         ):
             self._registry.register(figure)
         for name in NAMES:
-            if name != "progress":
+            if name not in STEPS:
                 self.uploads.labels(name)  # a series that is there from the start at 0 can be alerted on
 
     def count_request(self, method: str, status: int) -> None:
@@ -66,8 +72,8 @@ class Metrics:
         self._answered.labels(method if method in METHODS else "other", str(status)).inc()
 
     def listen(self, event: Event) -> None:
-        """Count what happened to uploads; subscribe this to the events. Progress is not an occurrence of its own."""
-        if event.name != "progress":
+        """Count what happened to uploads; subscribe this to the events. A step is not an occurrence of its own."""
+        if event.name not in STEPS:
             self.uploads.labels(event.name).inc()
 
     async def scrape(self, state: State, store: Store) -> tuple[bytes, str]:

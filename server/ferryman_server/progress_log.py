@@ -13,6 +13,7 @@ from ferryman_server.events import Event
 from ferryman_server.humane import human_duration, human_size
 
 INTERVAL: Final = 10.0  # seconds between two lines of one upload, and the longest gap that is not a pause
+_ENDS: Final = ("complete", "failed", "terminated", "expired")
 
 log = structlog.get_logger("ferryman.progress")
 
@@ -39,7 +40,7 @@ class ProgressLog:
             offset, length = event.data.get("offset"), event.data.get("length")
             if isinstance(offset, int):
                 self.feed(event.upload_id, offset, length if isinstance(length, int) else None, event.at)
-        elif event.name != "created":
+        elif event.name in _ENDS:
             self.forget(event.upload_id)
 
     def feed(self, upload_id: str, offset: int, length: int | None, now: float) -> None:

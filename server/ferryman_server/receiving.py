@@ -40,11 +40,12 @@ class Receiver:
 
         async def committed(record: Record) -> None:
             upload = record.upload
-            house.events.publish(
-                Event("progress", upload.id, record.updated_at, {"offset": upload.offset, "length": upload.length})
-            )
+            if transfer.archive is False:
+                house.indexer.begun(record, archive=False)
+            data = {"offset": upload.offset, "length": upload.length}
+            house.events.publish(Event("progress", upload.id, record.updated_at, data, record))
             if upload.phase is Phase.COMPLETE:
-                house.events.publish(Event("complete", upload.id, record.updated_at, {"length": upload.offset}))
+                house.events.publish(Event("complete", upload.id, record.updated_at, {"length": upload.offset}, record))
                 house.mover.move_later(upload.id, upload.offset)
             interim = x.dialect.progressed(upload)
             if interim is not None and upload.phase is Phase.RECEIVING:
@@ -67,6 +68,8 @@ class Receiver:
             pace=house.pace,
             on_commit=committed,
             settles=self._settles,
+            archive=house.indexer.follows(record.upload.id),
+            on_archive=lambda: house.indexer.begun(record, archive=True),
         )
         try:
             with house.metrics.transfers_in_flight.track_inprogress():

@@ -5,6 +5,7 @@
 Where values come from is the business of :mod:`ferryman_server.settings_sources`.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -125,6 +126,11 @@ class Settings:
     zip_name_length: int = _setting(number(1, 65_535), "1024", "the longest name of one of them, in bytes")
     zip_entry_size: int = _setting(SIZE, "128MiB", "the most that one compressed entry may unpack to")
     zip_total_size: int = _setting(SIZE, "32GiB", "the most that all compressed entries of a ZIP may unpack to")
+    extract_to: Path | None = _setting(  # noqa: RUF009 - a Path cannot be changed: one default may be shared
+        optional(PATH),
+        "none",
+        "a folder in which each film's frames are kept as plain files, for players that read those",
+    )
     log_format: Literal["auto", "text", "json"] = _setting(
         words("auto", "text", "json"), "auto", "auto: text on a terminal, JSON lines everywhere else"
     )
@@ -196,6 +202,10 @@ def contradictions(settings: Settings) -> list[str]:
             f"s3_memory ({settings.s3_memory} bytes) is less than {LEAST_S3_MEMORY} bytes (64MiB): two large parts "
             "would not fit. Raise it."
         )
+    if settings.extract_to is not None and lies_in(settings.extract_to, settings.data):
+        found.append(
+            f"extract_to ({settings.extract_to}) lies in the data folder {settings.data}: name a folder outside."
+        )
     least, most = settings.min_append_size, settings.max_append_size
     if least is not None and most is not None and least > most:
         found.append(
@@ -203,3 +213,8 @@ def contradictions(settings: Settings) -> list[str]:
             "Lower the one or raise the other."
         )
     return found
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is this folder, or below it."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))

@@ -28,6 +28,7 @@ from ferryman_server.finishing import digest_mismatch
 from ferryman_server.house import Exchange, House
 from ferryman_server.pouring import uninterrupted
 from ferryman_server.publishing import tell_finals
+from ferryman_server.read_along import ARCHIVE
 from ferryman_server.receiving import check_digests
 from ferryman_server.refusals import Declined, problem_of
 from ferryman_server.small_ways import InAFile, InAnObject, InItsRow, Way
@@ -148,8 +149,9 @@ class Small:
         events, upload, now = self._house.events, done.upload, done.updated_at
         if lease is None:
             events.publish(Event("created", upload.id, done.created_at, {"length": upload.length}))
-        events.publish(Event("progress", upload.id, now, {"offset": upload.offset, "length": upload.length}))
-        events.publish(Event("complete", upload.id, now, {"length": upload.offset}))
+        self._house.indexer.begun(done, archive=b"".join(whole.chunks[:4])[: len(ARCHIVE)] == ARCHIVE)
+        events.publish(Event("progress", upload.id, now, {"offset": upload.offset, "length": upload.length}, done))
+        events.publish(Event("complete", upload.id, now, {"length": upload.offset}, done))
         await tell_finals(self._house, upload)
         return done
 

@@ -61,8 +61,11 @@ class Transfer:
         pace: Pace,
         on_commit: Callable[[Record], Awaitable[None]],
         settles: Settles | None = None,
+        archive: bool = False,
+        on_archive: Callable[[], None] = lambda: None,
     ) -> None:
-        """`settles`: the store, if an upload may be complete in it before it is published."""
+        """`settles`: the store, if an upload may be complete in it before it is published. `archive`: what is there
+        already is the beginning of an archive that somebody reads along; `on_archive` is called when what comes is."""
         self.record = record  # as last committed
         self._lease = lease
         self._claim = claim
@@ -78,6 +81,8 @@ class Transfer:
         self._failure: Exception | None = None
         self._body: Body | None = None  # while it is poured
         self._distrusted = False
+        self._archive = archive
+        self._on_archive = on_archive
         self._over = False  # the body has ended: only the settlement commits from here on
         self._more = asyncio.Event()  # something has become durable by itself
         self._overdue = False  # the checkpoint that falls due is to make all durable
@@ -95,6 +100,11 @@ class Transfer:
         self._coded = content.coding != "identity"
         self._governed = self._intake.verifier is not None
         self._plain = not self._governed and not self._coded
+
+    @property
+    def archive(self) -> bool | None:
+        """Whether the upload begins as an archive does; None: its beginning was not seen here."""
+        return self._archive or self._intake.archive
 
     async def run(self, body: Body, check: Callable[[Intake, Body], Awaitable[None]]) -> End:
         """Pour the body and make durable what is to be kept. `check` judges a complete body before it is committed and
@@ -199,6 +209,11 @@ class Transfer:
 
         if self._pace.checkpoint_size is not None:
             self._intake.keep_near(self._pace.checkpoint_size, due)
+
+        def begins() -> None:
+            loop.call_soon_threadsafe(self._on_archive)
+
+        self._intake.read_along(archive=self._archive, on_archive=begins, commit=due)
         self._claim.checkpoint = self.checkpoint
         try:
             return await self._poured(body, self._moved_on, self._intake.conclude)

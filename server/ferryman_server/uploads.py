@@ -262,31 +262,41 @@ class Uploads:
         return record
 
     async def terminate(self, command: Terminate, x: Exchange) -> Reply:
-        """Delete an upload: a transfer under way is ended, the data are freed, the URL answers 410 from now on."""
-        house, upload_id = self._house, command.upload_id
-        await self._known(upload_id, x, Action.TERMINATE)
+        """Delete an upload for its client."""
+        await self._known(command.upload_id, x, Action.TERMINATE)
+        await self.end(command.upload_id)
+        return x.dialect.terminated()
+
+    async def end(self, upload_id: str) -> None:
+        """Delete an upload: a transfer under way is ended, the data are freed, the URL answers 410 from now on. The
+        caller has asked the guard. Raises Refused, and Declined: also when the upload is over already."""
+        house = self._house
         async with turn(house, upload_id, Intent.DELETE):
-            held = await house.state.lease(upload_id)
-            if held is None:
-                raise Refused(not_found(upload_id))
-            record, lease = held
-            with about(record.upload):
-                if record.upload.phase in (Phase.TERMINATED, Phase.EXPIRED):
-                    raise Refused(gone(record.upload))
-            now = house.pace.clock()
-            upload = advance(record.upload, Phase.TERMINATED, expires_at=now)
-            terminated = replace(record, upload=upload, updated_at=now)
             try:
-                await house.state.save(terminated, lease)
+                upload = await self._terminated(upload_id)
             except StateFull:
                 # a disk full to its last block takes no commit either: the unwanted data make the room for it
                 await in_thread(house.store.discard, upload_id, published=True)
-                await house.state.save(terminated, lease)
+                upload = await self._terminated(upload_id)
             await in_thread(house.store.discard, upload_id, published=True)
-        house.events.publish(Event("terminated", upload_id, now, {"offset": upload.offset}))
+        house.events.publish(Event("terminated", upload_id, house.pace.clock(), {"offset": upload.offset}))
         if upload.concat is Concat.PARTIAL:
             await house.assembler.part_changed(upload_id)
-        return x.dialect.terminated()
+
+    async def _terminated(self, upload_id: str) -> Upload:
+        """Commit that it is over."""
+        house = self._house
+        held = await house.state.lease(upload_id)
+        if held is None:
+            raise Refused(not_found(upload_id))
+        record, lease = held
+        with about(record.upload):
+            if record.upload.phase in (Phase.TERMINATED, Phase.EXPIRED):
+                raise Refused(gone(record.upload))
+        now = house.pace.clock()
+        upload = advance(record.upload, Phase.TERMINATED, expires_at=now)
+        await house.state.save(replace(record, upload=upload, updated_at=now), lease)
+        return upload
 
     async def _current(self, record: Record, *, takes_over: bool) -> Record:
         """The record, as fresh as the request may have it."""

@@ -50,6 +50,8 @@ class Wire:
     break_off: Callable[[], None]
     """End the connection in the middle of the answer: its rest cannot be had, and the client is to know. Nothing more
     may be sent."""
+    abort: Callable[[], None]
+    """The same, without waiting until the client has taken what was written already."""
 
 
 class Farewell(asyncio.Transport):
@@ -89,6 +91,11 @@ class Farewell(asyncio.Transport):
     def is_closing(self) -> bool:
         """Whether nothing can be written any more."""
         return self._closed or self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Close the connection at once; what is not sent yet is lost."""
+        self._closed = True
+        self._transport.abort()
 
     def close(self) -> None:
         """The answer is complete, or never will be: the connection may end."""
@@ -139,7 +146,7 @@ class Cycle(RequestResponseCycle):
         self._told = False  # `receive` gave the last of the body
         self._chunked = False  # the answer's body
         self._left: int | None = None  # bytes of it that are still to be written, when its head tells them
-        extensions: dict[str, Any] = {EXTENSION: Wire(self.content, self.inform, self.break_off)}
+        extensions: dict[str, Any] = {EXTENSION: Wire(self.content, self.inform, self.break_off, self.abort)}
         self.scope["extensions"] = extensions
 
     def invite(self) -> None:
@@ -163,6 +170,12 @@ class Cycle(RequestResponseCycle):
         if not self.response_complete:
             self.disconnected = True
             self.transport.close()
+
+    def abort(self) -> None:
+        """End the connection, now; see :class:`Wire`."""
+        if not self.response_complete:
+            self.disconnected = True
+            self._door.abort()
 
     def vanish(self) -> None:
         """The client is gone, or has had its answer by other means: whatever the application sends goes nowhere."""

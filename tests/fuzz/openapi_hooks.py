@@ -18,7 +18,9 @@ from schemathesis import Case, CheckContext, HookContext, Response
 
 LEAK: Final = re.compile(r"Traceback|File \"|\.py\b|site-packages|sqlite|Errno", re.IGNORECASE)
 LOCATION: Final = re.compile(r"/files/([a-z2-7]{26})")
+SLUG: Final = re.compile(r'"slug":"([^"]+)"')
 _UPLOADS: Final = "/files/"
+_API: Final = "/api/"
 _TUS: Final = (
     *("Tus-Resumable", "Upload-Defer-Length", "Upload-Metadata", "Upload-Concat", "Upload-Checksum"),
     "X-HTTP-Method-Override",
@@ -33,6 +35,7 @@ _read_status: Final = http.client.HTTPResponse._read_status  # type: ignore[attr
 _numbers: Final[Iterator[int]] = count()
 _ids: Final[list[str]] = []
 _offsets: Final[dict[str, str]] = {}
+_slugs: Final[list[str]] = []  # of media that are or were there
 
 
 def read_final_status(response: http.client.HTTPResponse) -> tuple[str, int, str]:
@@ -56,13 +59,17 @@ def as_it_is(context: schemathesis.SerializationContext, value: Any) -> bytes:
 @schemathesis.hook
 def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
     """Make most requests about uploads ones that a client could send."""
+    case.operation.schema.config.max_stream_events = 1  # how things stand, at once; streams have no end to wait for
     number = next(_numbers)
-    if not case.path.startswith(_UPLOADS) or number % 4 == 0:
+    if number % 4 == 0:
+        return
+    if case.path.startswith(_API):
+        _point_at_what_is_there(case, number)
+    if not case.path.startswith(_UPLOADS):
         return
     if case.method in ("POST", "PATCH", "PUT"):
         case.headers = CaseInsensitiveDict(_sensible(case, number))
-    linked = case.meta is not None and case.meta.phase.name.value == "stateful"
-    if "id" in case.path_parameters and not linked and _ids:
+    if "id" in case.path_parameters and not _linked(case) and _ids:
         case.path_parameters = {**case.path_parameters, "id": _ids[-1 - number % min(len(_ids), _KEPT)]}
     if "Upload-Offset" in case.headers and number % 5:
         case.headers["Upload-Offset"] = _offsets.get(str(case.path_parameters.get("id")), "0")
@@ -70,7 +77,9 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
 
 @schemathesis.hook
 def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
-    """Remember which uploads there are, and where they stand."""
+    """Remember which uploads and media there are, and where uploads stand."""
+    if case.path.startswith(_API) and response.status_code == 200 and response.content:
+        _slugs.extend(slug for slug in SLUG.findall(response.content.decode(errors="replace")) if slug not in _slugs)
     location = LOCATION.search(" ".join(response.headers.get("location", [])))
     upload_id = location[1] if location else str(case.path_parameters.get("id"))
     if location and upload_id not in _offsets:
@@ -97,6 +106,21 @@ def tells_only_what_it_may(context: CheckContext, response: Response, case: Case
         raise AssertionError("the answer tells what is inside the server")
     if case.method.upper() == "HEAD" and response.content:
         raise AssertionError("HEAD was answered with content")
+
+
+def _linked(case: Case[Any]) -> bool:
+    """Whether it is one of a sequence, which has URLs of its own."""
+    return case.meta is not None and case.meta.phase.name.value == "stateful"
+
+
+def _point_at_what_is_there(case: Case[Any], number: int) -> None:
+    """Ask for a medium or an upload that is there. What deletes media finds them in its sequences, soon enough."""
+    if _linked(case) or case.method == "DELETE":
+        return
+    if "slug" in case.path_parameters and _slugs:
+        case.path_parameters = {**case.path_parameters, "slug": _slugs[-1 - number % len(_slugs)]}
+    elif "id" in case.path_parameters and _ids:
+        case.path_parameters = {**case.path_parameters, "id": _ids[-1 - number % min(len(_ids), _KEPT)]}
 
 
 def _sensible(case: Case[Any], number: int) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
+from starlette.routing import Route
 
 from ferryman_protocol import problems
 from ferryman_protocol._version import __version__
@@ -14,9 +15,12 @@ from ferryman_protocol.problems import CATALOGUE, type_uri
 from ferryman_server.api import Api
 from ferryman_server.app import create_app
 from ferryman_server.backends import open_backends
+from ferryman_server.media_api import MediaApi
+from ferryman_server.media_endpoint import MediaEndpoint
 from ferryman_server.metrics import Metrics
 from ferryman_server.settings import Settings
 from ferryman_server.site import page_routes
+from ferryman_server.uploads import Uploads
 from tests.fuzz.budget import ROUND
 from tests.fuzz.corpus import VECTORS, situations
 from tests.fuzz.deciding import decide
@@ -35,6 +39,11 @@ CONTENT = (
     *("body-stalled", "disconnected", "superseded", "shutting-down", "storage-full", "storage-unavailable"),
     *("checksum-mismatch", "content-digest-mismatch", "digest-mismatch"),
     *("corrupt-encoding", "truncated-encoding", "window-too-large", "exceeds-max-size", "exceeds-max-append-size"),
+)
+
+JSON_CONTENT = (
+    *("body-stalled", "disconnected", "shutting-down", "storage-unavailable"),
+    *("unsupported-media-type", "unsupported-coding", "content-too-large", "invalid-content"),
 )
 
 
@@ -76,14 +85,21 @@ def test_it_describes_this_version_and_nothing_twice() -> None:
 
 
 def test_it_has_every_route_and_no_other() -> None:
-    """Our upload URLs, the routes of the API and those of the page; each of the latter takes GET alone."""
+    """Our upload URLs, the routes of the API, of the library and of the page, with their methods. What the page is made
+    of is one matter, however many files that are: one script and one style are described."""
     settings = Settings(store="memory")
     backends = open_backends(settings)
     house = create_app(settings, backends=backends).house
     backends.close()
-    routes = {getattr(route, "path", "") for route in [*Api(house, Metrics()).routes(), *page_routes()]}
-    assert {UPLOADS, UPLOAD} | routes == set(API.document["paths"])
-    assert {each.method for each in API.operations if each.path in routes} == {"GET"}
+    library = [*MediaApi(house, Uploads(house)).routes(), *MediaEndpoint(house).routes()]
+    routes = [
+        route for route in [*Api(house, Metrics()).routes(), *library, *page_routes()] if isinstance(route, Route)
+    ]
+    parts = {route.path for route in page_routes() if isinstance(route, Route) and route.path.endswith((".js", ".css"))}
+    routes = [route for route in routes if route.path not in parts - {"/page.js", "/page.css"}]
+    served = {(method, route.path) for route in routes for method in (route.methods or ()) if method != "HEAD"}
+    assert {UPLOADS, UPLOAD} | {path for _, path in served} == set(API.document["paths"])
+    assert {(each.method, each.path) for each in API.operations if each.path not in (UPLOADS, UPLOAD)} == served
     methods = {path: {each.method for each in API.operations if each.path == path} for path in (UPLOADS, UPLOAD)}
     assert methods[UPLOADS] == {"OPTIONS", "POST", "PUT", "PATCH"}
     assert methods[UPLOAD] == {"OPTIONS", "HEAD", "GET", "PATCH", "DELETE", "POST"}
@@ -114,8 +130,12 @@ def test_each_operation_has_the_refusals_of_its_kind() -> None:
             assert "internal" in codes(operation), operation.id
         if operation.method != "OPTIONS" and (about_uploads or operation.path.startswith("/api/")):
             assert codes(operation) >= set(GUARD), operation.id
-        if operation.method in ("POST", "PUT", "PATCH"):
+        if operation.method in ("POST", "PUT", "PATCH") and about_uploads:
             assert codes(operation) >= set(CONTENT), operation.id
+        if operation.method in ("PUT", "PATCH") and not about_uploads:
+            assert codes(operation) >= set(JSON_CONTENT), operation.id
+        if operation.method not in ("GET", "OPTIONS") and not about_uploads:
+            assert "foreign-page" in codes(operation), operation.id
 
 
 def test_it_knows_the_answers_of_the_vectors() -> None:

@@ -6,6 +6,7 @@ content type, header fields and a document that the description has, and afterwa
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +15,16 @@ import httpx
 
 from tests.fuzz.budget import SEED, patience, share
 from tests.fuzz.description import PATH, Description
+from tests.server.media_api_rig import CONTENT, archive, metadata
 from tests.support.probing import unharmed
-from tests.support.process import serving
+from tests.support.process import eventually, serving
 
 ROOT = Path(__file__).parents[2]
 SECONDS = max(5, round(share(50)))  # schemathesis takes whole ones
 HANG = 10  # seconds without an answer
-LIMITS = ("--max-size", "1000", "--max-append-size", "100", "--body-timeout", "2s", "--durability", "os")
+APPENDED = 100  # bytes, at most in one request
+LIMITS = ("--max-size", "1000", "--max-append-size", str(APPENDED), "--body-timeout", "2s", "--durability", "os")
+EDITED = re.compile(r'"method": "PATCH", "path": "/api/media/[^"]+", "status": 200')
 CHECKS = (
     "status_code_conformance",
     "content_type_conformance",
@@ -45,12 +49,32 @@ def run(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def stock(url: str) -> None:
+    """Fill the library: most are pictures, which one request makes, and some are archives of frames."""
+    for n in range(24):
+        content = archive(2) if n % 4 == 0 else b"no matter what"
+        fields = {
+            "Tus-Resumable": "1.0.0",
+            "Upload-Length": str(len(content)),
+            "Upload-Metadata": metadata({"filename": f"moon {n}.{'png' if n % 4 else 'zip'}"}),
+        }
+        upload = httpx.post(f"{url}/files/", headers=fields).headers["location"]
+        for offset in range(0, len(content), APPENDED):
+            fields = {**CONTENT, "Upload-Offset": str(offset)}
+            piece = content[offset : offset + APPENDED]
+            assert httpx.patch(f"{url}{upload}", content=piece, headers=fields).status_code == 204
+    eventually(lambda: len(httpx.get(f"{url}/api/media").json()["media"]) == 24)
+
+
 @patience(SECONDS)
 def test_the_server_answers_as_it_is_described(tmp_path: Path) -> None:
     """No 500, no hang, nothing that the description does not tell; the server still works, and its log has no trace."""
     with serving(tmp_path / "data", *LIMITS) as server, unharmed(server):
+        stock(server.url)
         done = run(server.url, tmp_path)
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
         assert f"Tested: {len(Description().operations)}\n" in done.stdout, done.stdout[-3000:]
         # The requests reached what is behind the first checks.
-        assert httpx.get(f"{server.url}/api/uploads").json()["uploads"], "no upload was made"
+        newest = httpx.get(f"{server.url}/api/uploads").json()["uploads"][0]
+        assert newest["filename"] is None or not newest["filename"].startswith("moon"), "no upload was made"
+        assert EDITED.search(server.log()), "no medium was edited"

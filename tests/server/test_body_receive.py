@@ -134,7 +134,8 @@ async def test_the_length_is_the_stated_one(scope: dict[str, Any], length: int |
 async def test_the_wires_body_is_taken_where_there_is_one() -> None:
     """`open_body` prefers it, and makes its own otherwise."""
     mine = ReceiveBody(_scope(), Script())
-    scope = {**_scope(), "extensions": {EXTENSION: Wire(mine, lambda status, headers: False, lambda: None)}}
+    wire = Wire(mine, lambda status, headers: False, lambda: None, lambda: None)
+    scope = {**_scope(), "extensions": {EXTENSION: wire}}
     assert open_body(scope, Script()) is mine
     assert isinstance(open_body(_scope(), Script()), ReceiveBody)
 

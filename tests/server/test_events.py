@@ -59,4 +59,8 @@ def test_a_listener_may_unsubscribe_while_it_is_called() -> None:
 
 def test_the_names_are_those_of_the_design() -> None:
     """Names are part of what clients see later."""
-    assert NAMES == ("created", "progress", "complete", "failed", "terminated", "expired")
+    steps, ends = (
+        ("created", "progress", "frame", "complete"),
+        ("published", "retracted", "failed", "terminated", "expired"),
+    )
+    assert (*steps, *ends) == NAMES

@@ -1,6 +1,7 @@
 """The page is found in a source tree and in a wheel, and runs under a policy that allows no inline code."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,8 @@ import ferryman_server
 from ferryman_server.page import page_dir
 
 ROOT = Path(__file__).parents[2]
-FILES = {"index.html", "page.js", "page.css", "icon.svg"}
+FILES = {path.name for path in (ROOT / "client_js" / "page").iterdir()}
+LOADED = re.compile(r'^import .*?"\./([a-z]+\.js)"', re.MULTILINE | re.DOTALL)
 
 
 class Elements(HTMLParser):
@@ -42,7 +44,7 @@ def page() -> Elements:
 def test_in_a_source_tree_it_lies_beside_the_package() -> None:
     """The editable install reads the very files that are edited."""
     assert page_dir() == ROOT / "client_js" / "page"
-    assert {path.name for path in page_dir().iterdir()} == FILES
+    assert {path.name for path in page_dir().iterdir()} >= {"index.html", "page.js", "page.css", "icon.svg"}
 
 
 def test_in_a_wheel_it_lies_inside_the_package(tmp_path: Path) -> None:
@@ -79,16 +81,22 @@ def test_nothing_is_inline() -> None:
 
 
 def test_everything_it_loads_is_there_and_its_own() -> None:
-    """Each file that is referred to lies beside the page, none on another server."""
+    """Each file that is referred to lies beside the page, none on another server; and none lies there for nothing."""
     named = {attributes.get("src") or attributes.get("href") for _, attributes in page().tags}
-    assert named - {None} == FILES - {"index.html"}
+    modules, loaded = named - {None}, set[str]()
+    while modules:
+        name = str(modules.pop())
+        loaded.add(name)
+        if name.endswith(".js"):
+            modules |= set(LOADED.findall((page_dir() / name).read_text(encoding="utf-8"))) - loaded
+    assert loaded == FILES - {"index.html"}
 
 
 def test_text_from_strangers_is_never_taken_for_markup() -> None:
     """File names and reasons are set as text."""
-    script = (page_dir() / "page.js").read_text(encoding="utf-8")
+    scripts = "".join(path.read_text(encoding="utf-8") for path in page_dir().glob("*.js"))
     for dangerous in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
-        assert dangerous not in script
+        assert dangerous not in scripts
 
 
 def test_every_control_and_table_heading_is_labelled() -> None:
@@ -97,7 +105,7 @@ def test_every_control_and_table_heading_is_labelled() -> None:
     attributes = {values["id"]: values for _, values in tags if values.get("id")}
     labelled = {values.get("for") for tag, values in tags if tag == "label"}
     assert ("html", {"lang": "en"}) in tags
-    assert labelled == {values["id"] for tag, values in tags if tag == "input"}
+    assert labelled == {values["id"] for tag, values in tags if tag in ("input", "select")}
     assert all(values.get("scope") == "col" for tag, values in tags if tag == "th")
     assert attributes["news"]["role"] == "status"
     headings = {values.get("aria-labelledby") for tag, values in tags if tag == "section"}

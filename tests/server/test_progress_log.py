@@ -76,3 +76,13 @@ def test_events_feed_it_and_end_it() -> None:
         progress.listen(Event("complete", "u", 5.0))
         progress.listen(Event("progress", "u", 10.0, {"offset": 5, "length": 10}))
     assert logs == []
+
+
+def test_frames_of_a_running_upload_do_not_disturb_it() -> None:
+    """They are no end."""
+    progress = ProgressLog()
+    with structlog.testing.capture_logs() as logs:
+        for second in range(11):
+            progress.listen(Event("progress", "u", float(second), {"offset": second * MB, "length": None}))
+            progress.listen(Event("frame", "u", float(second), {"count": second}))
+    assert [entry["speed"] for entry in logs] == ["1.0 MB/s"]

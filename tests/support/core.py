@@ -170,6 +170,7 @@ class Core:
         chosen = Settings(**{"data": disk.folder, "checkpoint_interval": 600.0, **settings})
         self.house: House = build_house(chosen, backends, guard=allow_everyone, events=events, metrics=Metrics())
         events.subscribe(self.house.assembler.listen)
+        events.subscribe(self.house.indexer.listen)
         self.uploads = Uploads(self.house)
 
     async def start(self, *, same_boot: bool | None = True) -> Recovered:
@@ -183,10 +184,13 @@ class Core:
 
     async def recover(self, *, same_boot: bool | None) -> Recovered:
         """Recover what the last process left."""
-        return await recover(self.house, same_boot=same_boot)
+        recovered = await recover(self.house, same_boot=same_boot)
+        await self.house.indexer.resume()
+        return recovered
 
     async def stop(self) -> None:
         """End well."""
+        await self.house.indexer.close()
         await self.house.assembler.close()
         await self.house.settler.close()
         await self.house.mover.move()
@@ -197,6 +201,7 @@ class Core:
         self._state.dead = self._store.dead = True
         if isinstance(self.disk.store, MemoryStore):
             self.disk.store.kill()
+        await self.house.indexer.close()
         await self._sqlite.close()
         await self.house.assembler.close()
 

@@ -38,7 +38,7 @@ class Serve(Command):
         room = _make_room()
         with _listen(settings) as listener:
             application = create_app(settings)
-            server = _Server(_config(settings, application, room))
+            server = _Server(_config(settings, application, room), application)
             with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
                 runner.run(_run(application, server, listener))
         return FINE
@@ -50,12 +50,21 @@ command = Serve()
 class _Server(uvicorn.Server):
     """uvicorn's server: says where it listens, and leaves it to us to end the process after a signal."""
 
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen, then say so."""
         await super().startup(sockets=sockets)
         for listener in sockets or ():
             url = _url(listener)
             print(f"Ferryman listens on {url} - uploads go to {url}files/", flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and wait for the requests under way, but not for those that have no end."""
+        self._application.stopping()
+        await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

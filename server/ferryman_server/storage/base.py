@@ -144,6 +144,23 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class ReadAlong(Writer, Protocol):
+    """Writers into a cache that somebody else reads from while more is written."""
+
+    def read_along(self) -> None:
+        """Leave what is written in the cache from now on: it is read soon, by :meth:`ReadsThrough.read_through`."""
+
+
+@runtime_checkable
+class ReadsThrough(Protocol):
+    """Stores from which an upload can be read along at little cost, once and in order."""
+
+    def read_through(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
+        """Like :meth:`Store.read`, but each piece's memory is used again for the next one, and what was read leaves the
+        cache if it is durable."""
+
+
+@runtime_checkable
 class Concatenates(Protocol):
     """Stores that can build a final upload from published partial ones; `concatenation` is announced for these."""
 
@@ -235,6 +252,8 @@ __all__: Sequence[str] = [
     "KeepsSmall",
     "Mark",
     "Marks",
+    "ReadAlong",
+    "ReadsThrough",
     "Roomy",
     "Settles",
     "Store",

@@ -100,6 +100,22 @@ class Links(Protocol):
         """A URL that holds for a while, of the object under this key; None: it is to be read through us. No I/O."""
 
 
+class Tap(Protocol):
+    """Somebody who reads an upload along."""
+
+    def offer(self, start: int, pieces: Sequence[memoryview], release: Callable[[], None]) -> None:
+        """Committed bytes of the upload from `start` on, in order; some may be missing before them. Their memory is the
+        reader's until it calls `release`, once. On the event loop; never waits."""
+
+
+@runtime_checkable
+class LetsReadAlong(Protocol):
+    """Such stores in which committed bytes of an unfinished upload cannot be read, but had from memory for a moment."""
+
+    def read_along(self, upload_id: str, tap: Tap | None) -> None:
+        """Offer what is committed of this upload from now on; None: to nobody any more. No I/O."""
+
+
 @runtime_checkable
 class KeepsNoBooks(Protocol):
     """Stores whose books the state keeps."""

@@ -31,7 +31,7 @@ from ferryman_server.storage.local_files import LocalWriter
 from ferryman_server.storage.local_folders import Folders
 from ferryman_server.storage.local_kept import Kept
 from ferryman_server.storage.local_marks import drop_marks, marks_at
-from ferryman_server.storage.local_reading import open_first, pieces, strays_in
+from ferryman_server.storage.local_reading import open_first, pieces, pieces_through, strays_in
 from ferryman_server.storage.local_together import take
 from ferryman_server.storage.recycling import Recycling
 from ferryman_server.storage.syscalls import (
@@ -200,6 +200,13 @@ class LocalStore:
         the first `next`, before any piece, when the file is too short.
         """
         return self._reading(upload_id, start, stop, self._places(upload_id, published=published))
+
+    def read_through(self, upload_id: str, start: int, stop: int, *, published: bool = True) -> Iterator[memoryview]:
+        """The same once, for whoever reads along; see :class:`ferryman_server.storage.base.ReadsThrough`."""
+        places = self._places(upload_id, published=published)
+        if self._kept.get(upload_id) is not None:
+            return self._reading(upload_id, start, stop, places)
+        return pieces_through(places, start, stop, drop=self._recycling.worthwhile)
 
     def discard(self, upload_id: str, *, published: bool = False) -> None:
         """Delete the unpublished file (and the published one when told so). Missing files are fine.

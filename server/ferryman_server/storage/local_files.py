@@ -72,6 +72,7 @@ class LocalWriter:
         self._recycling = recycling
         self._write_back = write_back
         self._lazy = lazy
+        self._read_along = False  # whoever reads it along gives the page cache back what is read
         self._mark: Mark | None = None  # the last one that is known to be durable
         self._torn = False  # something was cut off since the file was opened
         self._resting = False  # closed for now: what was written is durable, and nothing more has come
@@ -112,6 +113,10 @@ class LocalWriter:
             do_later(self._begin_later)
         else:
             self._begun = self._left = self._written  # the kernel does it in its own time
+
+    def read_along(self) -> None:
+        """Leave the page cache alone: what is written is read again soon, and given back then."""
+        self._read_along = True
 
     def copy_from(self, source: int, length: int) -> None:
         """Append the first `length` bytes of the file open as `source`. Raises StoreFull or StoreError."""
@@ -201,7 +206,7 @@ class LocalWriter:
         """Give the page cache back what lies before `upto`, if that is at least so much. Pages that are not on the disk
         yet stay; the next call names them again."""
         if upto - self._left >= least and drop_cached is not None:
-            if self._recycling.worthwhile:
+            if self._recycling.worthwhile and not self._read_along:
                 again = max(0, self._left - GIVE_BACK)
                 drop_cached(self._descriptor, again, upto - again)
             self._left = upto

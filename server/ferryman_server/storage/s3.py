@@ -27,7 +27,7 @@ from ferryman_protocol.model import ID_PATTERN, Phase, Upload
 from ferryman_server.disposition import content_disposition, safe_media_type
 from ferryman_server.storage import s3_calls
 from ferryman_server.storage.base import StoreError, Stray
-from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger
+from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger, Tap
 from ferryman_server.storage.s3_books import CREATING, Books, Multipart, Part, Tail, books_of, changes, sums_of
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_concatenation import Concatenation, Source
@@ -46,6 +46,7 @@ from ferryman_server.storage.s3_retry import PATIENCE, again
 from ferryman_server.storage.s3_slices import Slices
 from ferryman_server.storage.s3_strays import strays
 from ferryman_server.storage.s3_sums import Sums, summed
+from ferryman_server.storage.s3_taps import Taps
 from ferryman_server.storage.s3_tidying import leftovers
 from ferryman_server.storage.s3_traffic import Traffic
 from ferryman_server.storage.s3_writer import S3Writer
@@ -93,6 +94,7 @@ class S3Store:
             traffic=self._traffic,
             names=names,
             unused=Unused(),
+            taps=Taps(budget),
             patience=patience,
         )
         self._patience = min(patience, PATIENCE)
@@ -274,6 +276,10 @@ class S3Store:
         entry = self._known(upload_id)
         tails = () if published else books_of(entry).tails
         return self._pieces(entry, tails, start, stop)
+
+    def read_along(self, upload_id: str, tap: Tap | None) -> None:
+        """Offer the upload's parts once they are committed; see :mod:`s3_taps`."""
+        self._yard.taps.attach(upload_id, tap)
 
     def link(self, target: str) -> str | None:
         """A link to the object, if downloads are to come from the bucket itself."""

@@ -42,6 +42,7 @@ from ferryman_server.storage.s3_retry import again
 from ferryman_server.storage.s3_run import Run
 from ferryman_server.storage.s3_sending import Load, Sender, sums_of_load
 from ferryman_server.storage.s3_stop import Stop
+from ferryman_server.storage.s3_taps import KeptParts
 from ferryman_server.storage.s3_yard import Order, Yard
 
 log = structlog.get_logger("ferryman.s3")
@@ -64,6 +65,7 @@ class S3Writer:
         self._order = order
         self._stop = Stop()
         self._sender = Sender(yard, order, books, self._stop)
+        self._kept = KeptParts(yard.taps, order.upload_id)
         self._changed = threading.Condition()
         self._failure: StoreError | None = None
         self._closed = False
@@ -246,13 +248,18 @@ class S3Writer:
             log.exception("sending failed", upload_id=self._order.upload_id)
             self._fail(StoreError(f"sending bytes of upload {self._order.upload_id} failed: {bug!r}"))
             result = None
-        taken = load.run.free() if load.run is not None else 0
-        self._yard.memory.give(taken, spilt=load.spilt)
+        self._free(load, read_along=isinstance(result, Part))
         if result is not None:
             with self._changed:
                 load.result = result
                 self._changed.notify_all()
             self._order.on_durable()
+
+    def _free(self, load: Load, *, read_along: bool) -> None:
+        """It was sent, or is given up. `read_along`: somebody may want to read it first."""
+        run = load.run
+        if run is not None and not (read_along and self._kept.keep(run, load.start)):
+            self._yard.memory.give(run.free(), spilt=load.spilt)
 
     def _await(self, loads: "tuple[Load, ...] | list[Load]") -> None:
         with self._changed:
@@ -348,6 +355,7 @@ class S3Writer:
             self._tails_noted = tails
             if self._published is not None:
                 self._published = replace(self._published, notes={})
+        self._kept.committed(parts)
         for tail in replaced if self._published is None else before:
             self._yard.senders.submit(self._drop, tail)
 
@@ -384,6 +392,7 @@ class S3Writer:
             self._changed.notify_all()
         self._stop.set()
         self._yard.memory.give(taken)
+        self._kept.close()
         with suppress(RuntimeError):  # the store is closed
             self._yard.senders.submit(self._yard.slices.rest)  # some ms, which nobody has to wait for
 

@@ -11,6 +11,7 @@ from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_names import Names
 from ferryman_server.storage.s3_numbers import Unused
 from ferryman_server.storage.s3_slices import Slices
+from ferryman_server.storage.s3_taps import Taps
 from ferryman_server.storage.s3_traffic import Traffic
 
 SENDERS: Final = 8  # requests with bytes under way at once: MinIO's disk and processors are the limit, not we
@@ -28,6 +29,7 @@ class Yard:
     traffic: Traffic
     names: Names
     unused: Unused
+    taps: Taps
     patience: float  # seconds that bytes in memory wait for a store that is away
 
 

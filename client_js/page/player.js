@@ -1,0 +1,150 @@
+/**
+ * The player: a dialog that shows one medium. A film plays from its frames; sounds, videos and pictures are shown by the
+ * browser itself. Which medium it shows stands in the page's address, so that it can be linked to and gone back from.
+ */
+
+import { get } from "./asking.js";
+import { button, fill, make } from "./dom.js";
+import { Film } from "./film.js";
+import { PLAY, facts } from "./medium.js";
+import { reason, sentence } from "./words.js";
+
+/** @typedef {import("./medium.js").Medium} Medium */
+
+const CANNOT = "Your browser cannot show this file; it can be downloaded.";
+
+/** The dialog. */
+export class Player {
+  constructor() {
+    this.dialog = make("dialog", "", "player");
+    this.heading = make("h2");
+    this.heading.id = "player-heading";
+    this.facts = make("p", "", "detail");
+    this.body = make("div", "", "body");
+    this.download = make("a", "Download");
+    this.dialog.setAttribute("aria-labelledby", this.heading.id);
+    /** @type {Film | null} */
+    this.film = null;
+    this.slug = "";
+    const top = make("div", "", "top");
+    top.append(this.heading, button("Close", "Close the player", () => this.dialog.close()));
+    const below = make("p", "", "below");
+    below.append(this.facts, this.download);
+    this.dialog.append(top, this.body, below);
+    this.dialog.addEventListener("close", () => this.#closed());
+    this.dialog.addEventListener("keydown", (event) => this.#pressed(event));
+    document.body.append(this.dialog);
+    window.addEventListener("hashchange", () => this.follow());
+  }
+
+  /** Show what the page's address asks for. */
+  follow() {
+    const { hash } = window.location;
+    if (hash.startsWith(PLAY)) void this.#open(hash.slice(PLAY.length));
+    else this.dialog.close();
+  }
+
+  /** @param {string} slug */
+  async #open(slug) {
+    this.#empty();
+    this.slug = slug;
+    fill(this.heading, "Loading…");
+    if (!this.dialog.open) this.dialog.showModal();
+    try {
+      const medium = await (await get(`/api/media/${encodeURIComponent(slug)}`)).json();
+      if (this.slug === slug && this.dialog.open) this.#show(medium);
+    } catch (error) {
+      fill(this.heading, "This cannot be shown");
+      fill(this.facts, sentence(reason(error)));
+    }
+  }
+
+  /** @param {Medium} medium */
+  #show(medium) {
+    fill(this.heading, medium.title);
+    fill(this.facts, facts(medium));
+    this.download.href = medium.url;
+    this.download.download = medium.name;
+    this.download.hidden = false;
+    this.download.setAttribute("aria-label", `Download ${medium.name}`);
+    this.body.replaceChildren(this.#shown(medium));
+    this.film?.open();
+    this.film?.toggler.focus();
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.film?.play();
+    void get(`/api/media/${medium.slug}/view`, { method: "POST" }).catch(() => {}); // it is only counted
+  }
+
+  /**
+   * @param {Medium} medium
+   * @returns {HTMLElement}
+   */
+  #shown(medium) {
+    if (medium.frames) {
+      this.film = new Film(medium);
+      return this.film.element;
+    }
+    switch (medium.kind) {
+      case "audio":
+      case "video":
+        return this.#playing(medium, medium.kind);
+      case "image": {
+        const image = make("img", "", "stage");
+        image.alt = medium.title;
+        image.src = medium.url;
+        return this.#orWords(image);
+      }
+      case "frames":
+        return make("p", "Its frames are being found anew. Try again in a moment.");
+      default:
+        return make("p", CANNOT);
+    }
+  }
+
+  /**
+   * @param {Medium} medium
+   * @param {"audio" | "video"} kind
+   * @returns {HTMLElement}
+   */
+  #playing(medium, kind) {
+    const playing = make(kind, "", kind === "video" ? "stage" : "");
+    playing.controls = true;
+    playing.preload = "metadata";
+    playing.src = medium.url;
+    playing.setAttribute("aria-label", medium.title);
+    return this.#orWords(playing);
+  }
+
+  /**
+   * What the browser shows, or words where it cannot.
+   * @param {HTMLElement} shown
+   * @returns {HTMLElement}
+   */
+  #orWords(shown) {
+    shown.addEventListener("error", () => shown.replaceWith(make("p", CANNOT)));
+    return shown;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey || !this.film) return;
+    const { target, key } = event;
+    if (key === " " && (target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement)) return; // its own
+    if (this.film.pressed(key)) event.preventDefault();
+  }
+
+  #empty() {
+    this.film?.close();
+    this.film = null;
+    this.body.replaceChildren(); // ends sounds and videos, too
+    this.download.hidden = true;
+    fill(this.facts, "");
+  }
+
+  #closed() {
+    this.#empty();
+    this.slug = "";
+    if (window.location.hash.startsWith(PLAY)) {
+      history.replaceState(null, "", window.location.pathname + window.location.search);
+    }
+  }
+}
