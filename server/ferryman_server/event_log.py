@@ -55,13 +55,15 @@ class EventLog:
         """`on_more` is called when there is more to be read, and must not block."""
         self._rows = rows
         self._kept = kept
+        self._slack = kept // 8  # events more than these, after which old ones are dropped, many at once
         self._block = block
         self._pause = pause
         self._clock = clock
         self._on_more = on_more
         self._entries: list[EventRow] = []
         self._start = 0  # the place of the first of them
-        self._stored = 0  # the place up to which they are rows
+        self._stored = 0  # the place up to which they are rows …
+        self._dropped = 0  # … and from which on
         self._last = self._reserved = 0  # the number used last, and the last one that may be used
         self._lost = False  # an event was not told: there was no number for it
         self._fresh = asyncio.Event()  # something is not a row yet
@@ -127,7 +129,7 @@ class EventLog:
         text = sse.encoded({"seq": seq, **about, "at": at, **data})
         self._last = seq
         self._entries.append(EventRow(seq, name, upload_id, text))
-        if len(self._entries) > self._kept + self._kept // 8:  # not each time: the others have to move up
+        if len(self._entries) > self._kept + self._slack:
             self._start += len(self._entries) - self._kept
             del self._entries[: -self._kept]
         self._fresh.set()
@@ -147,11 +149,13 @@ class EventLog:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _store(self) -> None:
-        """Make rows of what is new, in one commit, and reserve numbers when they run low. Raises StateError."""
+        """Make rows of what is new, in one commit; drop old ones when they are many, reserve numbers when they run low.
+        Raises StateError."""
         self._fresh.clear()
         upto, fresh = self.end, self._entries[max(0, self._stored - self._start) :]
-        oldest = self._entries[-self._kept :][0].seq
+        many = upto - self._dropped >= self._kept + self._slack
         low = self._reserved - self._last <= self._block // 2
+        oldest = self._entries[-self._kept].seq if many else None
         reserved = self._last + self._block if low else None
         try:
             await self._rows.store(fresh, oldest=oldest, reserved=reserved)
@@ -159,6 +163,8 @@ class EventLog:
             self._fresh.set()
             raise
         self._stored = upto
+        if many:
+            self._dropped = upto - self._kept
         if reserved is not None:
             self._reserved = reserved
         if self._lost:

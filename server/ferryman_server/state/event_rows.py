@@ -38,12 +38,12 @@ class EventRows(Protocol):
     """What every backend's events do."""
 
     async def begin(self, *, least: int, block: int, kept: int) -> Begun:
-        """Reserve `block` numbers, from `least` on or above all that were ever reserved, and read the newest `kept`
-        rows."""
+        """Reserve `block` numbers, from `least` on or above all that were ever reserved; read the newest `kept` rows
+        and drop the others."""
 
-    async def store(self, rows: Sequence[EventRow], *, oldest: int, reserved: int | None = None) -> None:
-        """Insert rows, some of which may be there; drop those below the number `oldest`; reserve numbers up to
-        `reserved`."""
+    async def store(self, rows: Sequence[EventRow], *, oldest: int | None = None, reserved: int | None = None) -> None:
+        """Insert rows, one at least, whose numbers follow each other; some of them may be there. Drop those below the
+        number `oldest`; reserve numbers up to `reserved`."""
 
     async def end(self, last: int) -> None:
         """Everything that was told has its row; `last` is the highest number used."""

@@ -1,10 +1,10 @@
 """The events of the SQLite state (:class:`.event_rows.EventRows`).
 
 Rows come and go by one statement each, however many they are: around every statement the driver gives the interpreter
-lock up, and may wait for it. Whether somebody has opened the database since is told by the term, which counts that.
+lock up, and may wait for it. An event is one column, so that SQLite takes all of them out of one piece of JSON without
+a look at what is in them. Whether somebody has opened the database since is told by the term, which counts that.
 """
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Final
@@ -17,15 +17,14 @@ from ferryman_server.state.sqlite_access import Access
 
 CURRENT: Final = (Phase.EMPTY, Phase.RECEIVING, Phase.FINISHING, Phase.WAITING)
 
-_NEWEST: Final = "SELECT seq, name, upload_id, data FROM events ORDER BY seq DESC LIMIT ?"
+_NEWEST: Final = """
+    SELECT seq, event ->> 0, event ->> '$[1].upload', event -> 1 FROM events ORDER BY seq DESC LIMIT ?
+"""
 _TERM: Final = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'term'"
 _NUMBERS: Final = "SELECT reserved, whole_at FROM event_numbers"
 _RESERVE: Final = "INSERT OR REPLACE INTO event_numbers (only_one, reserved, whole_at) VALUES (1, ?, NULL)"
 _END: Final = f"UPDATE event_numbers SET reserved = ?, whole_at = ({_TERM})"
-_INSERT: Final = """
-    INSERT OR REPLACE INTO events (seq, name, upload_id, data)
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)
-"""
+_INSERT: Final = "INSERT OR REPLACE INTO events (seq, event) SELECT ?2 + key, value FROM json_each(?1)"
 _NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
 _CURRENT: Final = f"""
     SELECT {_NAMES} FROM uploads WHERE rowid IN (
@@ -43,17 +42,19 @@ class SqliteEvents:
         self._access = access
 
     async def begin(self, *, least: int, block: int, kept: int) -> Begun:
-        """Reserve `block` numbers from `least` on, or from above all that were ever reserved, and read the newest
-        `kept` rows. Raises StateError."""
+        """Reserve `block` numbers from `least` on, or from above all that were ever reserved; read the newest `kept`
+        rows and drop the others. Raises StateError."""
         return await self._access.write(lambda connection: _begin(connection, least, block, kept))
 
-    async def store(self, rows: Sequence[EventRow], *, oldest: int, reserved: int | None = None) -> None:
-        """Insert rows, some of which may be there; drop those below the number `oldest`; reserve numbers up to
-        `reserved`. Raises StateError."""
+    async def store(self, rows: Sequence[EventRow], *, oldest: int | None = None, reserved: int | None = None) -> None:
+        """Insert rows, whose numbers follow each other, and some of which may be there; drop those below the number
+        `oldest`; reserve numbers up to `reserved`. Raises StateError."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute(_INSERT, (json.dumps(rows),))
-            connection.execute("DELETE FROM events WHERE seq < ?", (oldest,))
+            events = ",".join([f'["{row.name}",{row.data}]' for row in rows])
+            connection.execute(_INSERT, (f"[{events}]", rows[0].seq))
+            if oldest is not None:
+                connection.execute("DELETE FROM events WHERE seq < ?", (oldest,))
             if reserved is not None:
                 connection.execute(_RESERVE, (reserved,))
 
@@ -71,6 +72,8 @@ class SqliteEvents:
 
 def _begin(connection: sqlite3.Connection, least: int, block: int, kept: int) -> Begun:
     rows = [EventRow(*row) for row in connection.execute(_NEWEST, (kept,))][::-1]
+    if rows:
+        connection.execute("DELETE FROM events WHERE seq < ?", (rows[0].seq,))
     (term,) = connection.execute(_TERM).fetchone()
     reserved, whole_at = connection.execute(_NUMBERS).fetchone() or (0, None)
     first = max(reserved + 1, least)

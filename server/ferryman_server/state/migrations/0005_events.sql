@@ -1,11 +1,9 @@
 -- What happened to uploads, the newest of it, for listeners that were away.
 
--- seq: rises, and is never used twice. The upload itself may be gone; `reset`, which is about all uploads, names none.
+-- seq: rises, and is never used twice. event: JSON, its name and what is told of it. The upload itself may be gone.
 CREATE TABLE events (
-    seq       INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
-    name      TEXT NOT NULL,
-    upload_id TEXT,
-    data      TEXT NOT NULL  -- JSON, as it is told
+    seq   INTEGER NOT NULL PRIMARY KEY CHECK (seq > 0),
+    event TEXT NOT NULL
 ) STRICT;
 
 -- One row. reserved: no higher seq has been told to anybody. whole_at: the term at whose end every event that was told
