@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 START_TIMEOUT = 30.0  # seconds
+IN_USE = "Address already in use"
 _LISTENS = re.compile(r"listens on (http://\S+)")
 
 
@@ -59,9 +60,19 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> "Server":
-        """Start it (again, on the same port) and wait until it takes requests."""
-        self.launch()
-        return self.await_ready()
+        """Start it (again, on the same port) and wait until it takes requests.
+
+        A connection of another test may have been given that port at its own end meanwhile: it is waited for.
+        """
+        over = time.monotonic() + START_TIMEOUT
+        while True:
+            self.launch()
+            try:
+                return self.await_ready()
+            except AssertionError as failed:
+                if IN_USE not in str(failed) or not self.port or time.monotonic() > over:
+                    raise
+                time.sleep(0.2)
 
     def launch(self) -> None:
         """Start the process and wait for nothing."""
