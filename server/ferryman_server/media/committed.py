@@ -36,8 +36,11 @@ class Committed:
         self._upload_id = upload_id
         self._early = not isinstance(store, KeepsNoBooks)  # what is committed of an unfinished upload can be read
         self._parts: deque[_Part] = deque()
-        if isinstance(store, LetsReadAlong):
-            store.read_along(upload_id, self)
+
+    def open(self) -> None:
+        """Read along from now on; `close` has to follow."""
+        if isinstance(self._store, LetsReadAlong):
+            self._store.read_along(self._upload_id, self)
 
     def after(self, offset: int) -> Stretch | None:
         """The next bytes from `offset` on; None: there are none that can be read now."""

@@ -26,7 +26,8 @@ log = structlog.get_logger("ferryman.indexing")
 
 KEEP: Final = 1.0  # seconds that what was found may wait to be kept …
 MOST: Final = 2000  # … or entries
-AGAIN: Final = 5.0  # seconds after which what the store or the state could not do is tried again
+AGAIN: Final = 5.0  # seconds after which what the store or the state could not do is tried again …
+SELDOM: Final = 600.0  # … at first, and at last
 
 
 class Indexing:
@@ -45,10 +46,13 @@ class Indexing:
     async def run(self) -> None:
         """Index to the end, and tell what has come of it. Raises nothing that an archive, the store or the state may
         bring about."""
+        pause = AGAIN
+        self._committed.open()  # here: of a task that is cancelled before it has begun, nothing is run, no end either
         try:
             while not await self._attempt():
                 self.following = None  # what was kept is where it begins again
-                await self.reach.wait(AGAIN)
+                await self.reach.wait(pause)
+                pause = min(2 * pause, SELDOM)
         finally:
             self._committed.close()
 
