@@ -44,9 +44,9 @@ class Filmstrip:
         self._content = (coming.number, content)
         return lambda piece: content.extend(piece[: LARGEST + 1 - len(content)])
 
-    def developed(self, entry: Entry, size: PictureSize | None, metadata: bytes | None) -> Thumb | None:
+    def developed(self, entry: Entry, size: PictureSize | None, metadata: Callable[[], bytes | None]) -> Thumb | None:
         """The small picture of an entry that has passed, if one was to be made and what it shows is known. `size`:
-        what it says of itself as a picture; `metadata`: the metadata.json, if it has come."""
+        what it says of itself as a picture; `metadata` tells the metadata.json, if it has come: few entries ask."""
         if self._content is None or self._content[0] != entry.number:
             return None
         content, self._content = self._content[1], None
@@ -62,13 +62,16 @@ class Filmstrip:
         return Thumb(entry.number, jpeg)
 
 
-def _shape(entry: Entry, size: PictureSize | None, metadata: bytes | None) -> tuple[Format, int, int] | None:
+def _shape(
+    entry: Entry, size: PictureSize | None, metadata: Callable[[], bytes | None]
+) -> tuple[Format, int, int] | None:
     if size is not None:
         return size.format, size.width, size.height
-    if metadata is None:
+    text = metadata()
+    if text is None:
         return None
     try:
-        said = parse_metadata(metadata)
+        said = parse_metadata(text)
     except BadMetadata:
         return None
     if said.width * said.height * BYTES_A_PIXEL.get(said.format, 0) != entry.size:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ferryman_server.media.entries import Entry
 from ferryman_server.media.filmstrip import Filmstrip
 from ferryman_server.media.frame_set import BadFrames, FrameSet, NotFrames, judge, may_be_frame
-from ferryman_server.media.tasting import Fetch, Tastes
+from ferryman_server.media.tasting import Fetch, Tastes, both
 from ferryman_server.media.zip_bodies import Taste
 from ferryman_server.media.zip_errors import BadArchive
 from ferryman_server.media.zip_index import Checkpoint, Coming, Limits, Walker
@@ -117,16 +117,7 @@ class Following:
         return len(self._gained)
 
     def _taster(self, coming: Coming) -> Taste | None:
-        tastes = [taste for taste in (self._tastes(coming), self._filmstrip(coming)) if taste is not None]
-        if len(tastes) < 2:
-            return tastes[0] if tastes else None
-        first, second = tastes
-
-        def both(piece: bytes | memoryview) -> None:
-            first(piece)
-            second(piece)
-
-        return both
+        return both(self._tastes(coming), self._filmstrip(coming))
 
     def _take(self, entries: Sequence[Entry]) -> None:
         self._told += len(entries)
@@ -136,6 +127,6 @@ class Following:
             size = self._tastes.size(entry.number)
             if size is not None:
                 self._sizes[entry.number] = size
-            thumb = self._filmstrip.developed(entry, size, self._tastes.first_text)
+            thumb = self._filmstrip.developed(entry, size, lambda: self._tastes.first_text)
             if thumb is not None:
                 self._thumbs.append(thumb)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ferryman_server.media.entries import Entry
 from ferryman_server.media.frame_set import BadFrames, FrameSet, NotFrames, judge
-from ferryman_server.media.tasting import Tastes
+from ferryman_server.media.tasting import Tastes, both
 from ferryman_server.media.zip_bodies import Taste
 from ferryman_server.media.zip_errors import BadArchive
 from ferryman_server.media.zip_index import Coming, Limits, Walker
@@ -26,17 +26,9 @@ def look_at(pieces: Iterable[bytes | memoryview], limits: Limits) -> Looked:
     """Walk an archive whose bytes come in these pieces. Raises what the iterable raises."""
     tastes, sums = Tastes(), dict[int, "hashlib._Hash"]()
 
-    def taster(coming: Coming) -> Taste:
+    def taster(coming: Coming) -> Taste | None:
         digest = sums[coming.number] = hashlib.sha256()
-        taste = tastes(coming)
-        if taste is None:
-            return digest.update
-
-        def both(piece: bytes | memoryview) -> None:
-            digest.update(piece)
-            taste(piece)
-
-        return both
+        return both(digest.update, tastes(coming))
 
     walker = Walker(limits, taster=taster)
     refused = _walk(walker, pieces)

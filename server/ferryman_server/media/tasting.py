@@ -20,6 +20,18 @@ def _nothing(_: Entry) -> None:
     return None
 
 
+def both(first: Taste | None, second: Taste | None) -> Taste | None:
+    """What has two hear the same content; either may not want to."""
+    if first is None or second is None:
+        return first or second
+
+    def tell(piece: bytes | memoryview) -> None:
+        first(piece)
+        second(piece)
+
+    return tell
+
+
 class Tastes:
     """Asked about each entry, as a walker's taster; what it says holds for entries that the walker has told."""
 

@@ -15,7 +15,6 @@ SUFFIXES: Final = ("png", "jpg", "jpeg", "webp", "bmp", "raw")
 _NUMBER: Final = r"(0|[1-9][0-9]{0,8})"
 _FRAME: Final = re.compile(rf"{_NUMBER}(?:\.({'|'.join(SUFFIXES)}))?")
 _FRAMES: Final = re.compile(rf"{_NUMBER}-{_NUMBER}\.raw")
-_THUMB: Final = re.compile(rf"{_NUMBER}\.jpg")
 _WHOLE: Final = re.compile(_NUMBER)
 
 
@@ -53,12 +52,6 @@ def read_frame(text: str) -> FrameName | FramesName | None:
         return FrameName(int(one[1]), one[2])
     several = _FRAMES.fullmatch(text)
     return None if several is None else FramesName(int(several[1]), int(several[2]))
-
-
-def read_thumb(text: str) -> int | None:
-    """The frame of `/media/{slug}/thumbs/{text}`; None: it can be none."""
-    found = _THUMB.fullmatch(text)
-    return None if found is None else int(found[1])
 
 
 def read_number(text: str) -> int | None:
