@@ -3,12 +3,15 @@
 Only the sheet and one frame are in memory. The caller picks the frames (`chosen`) and reads them one by one.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
 from ferryman_server.media.frame_formats import Format
 from ferryman_server.media.picture_rules import MOST_SIDE, BadPicture, needs_pillow
 from ferryman_server.media.pictures import jpeg, shrunk
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _QUALITY: Final = 80  # libjpeg's scale
 
@@ -36,6 +39,30 @@ def contact_sheet(
 
     Raises BadPicture, saying why, where no frame could be shown; PicturesMissing; ValueError for a sheet without tiles
     or with sides of more than 16,384 pixels."""
+    refused: BadPicture | None = None
+    shown = 0
+
+    def tiles() -> Iterator["Image | None"]:
+        nonlocal refused, shown
+        for frame in frames:
+            try:
+                image = shrunk(frame, source, width, height, tile)
+            except BadPicture as error:
+                refused = refused or error
+                yield None
+                continue
+            shown += 1
+            yield image
+
+    sheet = laid_out(tiles(), count, columns, tile)
+    if not shown:
+        raise refused or BadPicture("there is no frame to show")
+    return jpeg(sheet, _QUALITY)
+
+
+def laid_out(images: "Iterable[Image | None]", count: int, columns: int, tile: tuple[int, int]) -> "Image":
+    """The first `count` of `images`, none larger than `tile`, on a sheet as `contact_sheet` lays it out, in mode RGB.
+    None is a tile that stays black. Raises ValueError and PicturesMissing as that does."""
     columns = min(columns, count)
     if min(columns, *tile) < 1:
         raise ValueError("a contact sheet needs at least one tile of at least one pixel")
@@ -45,17 +72,9 @@ def contact_sheet(
     with needs_pillow():
         from PIL import Image
     sheet = Image.new("RGB", size)
-    refused: BadPicture | None = None
-    shown = 0
-    for number, frame in zip(range(count), frames, strict=False):
-        try:
-            image = shrunk(frame, source, width, height, tile)
-        except BadPicture as error:
-            refused = refused or error
+    for number, image in zip(range(count), images, strict=False):
+        if image is None:
             continue
         left, top = number % columns * tile[0], number // columns * tile[1]
         sheet.paste(image, (left + (tile[0] - image.width) // 2, top + (tile[1] - image.height) // 2))
-        shown += 1
-    if not shown:
-        raise refused or BadPicture("there is no frame to show")
-    return jpeg(sheet, _QUALITY)
+    return sheet

@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-__all__ = ["SMALLEST_MOST", "BadPicture", "PicturesMissing", "Target", "convert", "jpeg", "shrunk", "thumbnail"]
+__all__ = [
+    "SMALLEST_MOST",
+    "BadPicture",
+    "PicturesMissing",
+    "Target",
+    "convert",
+    "jpeg",
+    "jpeg_within",
+    "shrunk",
+    "thumbnail",
+]
 
 Target: TypeAlias = Literal["png", "jpeg", "webp", "bmp"]
 
@@ -74,7 +84,12 @@ def thumbnail(
     Raises BadPicture and PicturesMissing as `convert` does; ValueError for a box without room, or `most` below 1024."""
     if most < SMALLEST_MOST:
         raise ValueError(f"a thumbnail cannot always be brought into {most} bytes; {SMALLEST_MOST} are the least")
-    image = shrunk(data, source, width, height, box)
+    return jpeg_within(shrunk(data, source, width, height, box), most)
+
+
+def jpeg_within(image: "Image", most: int) -> bytes:
+    """An image as JPEG of at most `most` bytes, SMALLEST_MOST or more: its quality is lowered first and its size
+    then; the aspect is kept."""
     while True:
         for quality in _THUMBNAIL_QUALITIES:
             made = jpeg(image, quality)

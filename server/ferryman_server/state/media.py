@@ -208,6 +208,19 @@ class Derived:
     updated_at: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What was found in a medium's bytes after it was published; None: it is not known, or there is no such thing."""
+
+    width: int | None = None  # pixels
+    height: int | None = None
+    fps: float | None = None  # frames a second
+    duration: float | None = None  # seconds
+
+
+NO_FACTS: Final = Facts()
+
+
 @dataclass(frozen=True, slots=True)
 class Leftovers:
     """What nothing refers to any more and is to be freed."""
