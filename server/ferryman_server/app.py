@@ -28,6 +28,7 @@ from ferryman_server.files_endpoint import FilesEndpoint
 from ferryman_server.finishing import Finisher
 from ferryman_server.hosts import KnownHosts, known_hosts
 from ferryman_server.house import House
+from ferryman_server.jobs.opening import open_workplace
 from ferryman_server.lifecycle import running
 from ferryman_server.media.indexer import Indexer
 from ferryman_server.media.limits import limits_of
@@ -55,7 +56,7 @@ TAIL_AFTER: Final = 30.0  # seconds after which bytes that do not fill a part be
 
 def build_house(settings: Settings, backends: Backends, *, guard: Guard, events: Events, metrics: Metrics) -> House:
     """Wire the parts to each other."""
-    store, state, claims = backends.store, backends.state, Claims(on_takeover=metrics.takeovers.inc)
+    store, state, claims = backends.store, backends.state, Claims(metrics.takeovers.inc, metrics.claim_waited)
     by_themselves = isinstance(store, KeepsNoBooks)  # bytes become durable, part by part
     pace = Pace(
         checkpoint_size=settings.checkpoint_size if settings.durability == "disk" and not by_themselves else None,
@@ -63,6 +64,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
         upload_ttl=settings.upload_ttl,
         clock=time.time,
     )
+    workplace = open_workplace(settings, state, store, events, metrics.count_job)
     workshop = Workshop(
         state=state,
         archives=state.archives,
@@ -73,6 +75,8 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
         limits=limits_of(settings),
         clock=time.time,
         turns=asyncio.Semaphore(WALKS),
+        drops_failed=settings.drop_failed,
+        derives=workplace is not None and workplace.derives,
     )
     finisher = Finisher(state=state, store=store, events=events, pace=pace)
     return House(
@@ -95,6 +99,7 @@ def build_house(settings: Settings, backends: Backends, *, guard: Guard, events:
         together=Together(store),
         mover=Mover(store),
         indexer=Indexer(workshop),
+        workplace=workplace,
         guard=guard,
         limits=_limits(settings, store),
         pace=pace,
@@ -130,6 +135,8 @@ class Application:
         events.subscribe(ProgressLog().listen)
         events.subscribe(self.house.assembler.listen)
         events.subscribe(self.house.indexer.listen)
+        if self.house.workplace is not None:
+            events.subscribe(self.house.workplace.listen)
         events.subscribe(self._api.streams.listen)
         files = Cors(FilesEndpoint(self.house, self._uploads), settings.cors_origins)
         media = MediaApi(self.house, self._uploads)

@@ -14,6 +14,7 @@ Fences in the state (:class:`ferryman_server.state.base.Lease`) guard against ot
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import Enum, auto
@@ -71,10 +72,16 @@ class Claim:
 class Claims:
     """The lines of claims, by upload id."""
 
-    def __init__(self, on_takeover: Callable[[], None] = lambda: None) -> None:
-        """`on_takeover` is called whenever a claim finds others before it."""
+    def __init__(
+        self,
+        on_takeover: Callable[[], None] = lambda: None,
+        on_waited: Callable[[str, float], None] = lambda upload_id, seconds: None,
+    ) -> None:
+        """`on_takeover` is called whenever a claim finds others before it, `on_waited` when it has had to wait for its
+        turn, however that ended."""
         self._lines: dict[str, list[Claim]] = {}
         self._on_takeover = on_takeover
+        self._on_waited = on_waited
 
     def busy(self, upload_id: str) -> bool:
         """Whether somebody holds, or waits for, the upload."""
@@ -108,7 +115,11 @@ class Claims:
         line.append(claim)
         try:
             if line[0] is not claim:
-                await _wait(claim._turn, patience)
+                began = time.perf_counter()
+                try:
+                    await _wait(claim._turn, patience)
+                finally:
+                    self._on_waited(upload_id, time.perf_counter() - began)
             yield claim
         finally:
             self.leave(upload_id, claim)

@@ -13,7 +13,7 @@ import structlog
 from ferryman_server.state.base import Record
 
 Name: TypeAlias = Literal[
-    "created", "progress", "frame", "complete", "published", "retracted", "failed", "terminated", "expired"
+    "created", "progress", "frame", "complete", "published", "derived", "retracted", "failed", "terminated", "expired"
 ]
 NAMES: Final[tuple[Name, ...]] = get_args(Name)
 STEPS: Final[frozenset[Name]] = frozenset({"progress", "frame"})  # many of them make one occurrence

@@ -11,6 +11,7 @@ from ferryman_server.claims import Claims
 from ferryman_server.concatenation import Assembler
 from ferryman_server.events import Events
 from ferryman_server.finishing import Finisher
+from ferryman_server.jobs.opening import Workplace
 from ferryman_server.media.indexer import Indexer
 from ferryman_server.metrics import Metrics
 from ferryman_server.moving import Mover
@@ -36,6 +37,7 @@ class House:
     together: Together
     mover: Mover
     indexer: Indexer
+    workplace: Workplace | None  # None: nothing is done in the background
     guard: Guard
     limits: Limits
     pace: Pace

@@ -14,6 +14,7 @@ import structlog
 from ferryman_protocol.model import Phase
 from ferryman_server.backends import Backends, opened
 from ferryman_server.house import House
+from ferryman_server.jobs.opening import why_not
 from ferryman_server.media.extracting import Extractor
 from ferryman_server.media_leftovers import run_leftovers
 from ferryman_server.reaper import run_reaper
@@ -62,14 +63,29 @@ async def running(
             asyncio.create_task(run_leftovers(house, uploads)),
         ]
         stack.push_async_callback(cancel, background)
-        if settings.extract_to is not None:
-            durable = settings.durability == "disk"
-            extractor = Extractor(house.state.library, house.store, settings.extract_to, durable=durable)
-            await stack.enter_async_context(extractor.at_work(house.events))
+        await _open_workplace(settings, house, stack)
         yield
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WRITES):
                 await house.claims.idle()
+
+
+async def _open_workplace(settings: Settings, house: House, stack: contextlib.AsyncExitStack) -> None:
+    """Begin what is done in the background, where it can be."""
+    workplace = house.workplace
+    if workplace is not None:
+        await stack.enter_async_context(workplace.jobs.at_work())
+    elif settings.previews:
+        log.warning("no previews are made", reason=why_not(house.store))
+    if settings.extract_to is not None:
+        extractor = Extractor(
+            house.state.library,
+            house.store,
+            settings.extract_to,
+            durable=settings.durability == "disk",
+            extract=None if workplace is None else workplace.extracting.extract,
+        )
+        await stack.enter_async_context(extractor.at_work(house.events))
 
 
 async def go_on_with_pending(house: House, uploads: Uploads) -> None:

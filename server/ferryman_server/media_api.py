@@ -163,12 +163,17 @@ class MediaApi:
         house, upload_id = self._house, record.upload.id
         self._rewinding.add(upload_id)
         try:
-            if await house.state.archives.rewind(upload_id, house.pace.clock()) is None:
+            if await house.state.archives.rewind(upload_id, house.pace.clock()) is not None:
+                house.indexer.again(record)
+            elif not await self._derive_again(upload_id):
                 detail = f"The upload {upload_id} has no index: it is no archive, or was not to be processed."
                 raise refusal(problems.NOTHING_TO_PROCESS, detail)
-            house.indexer.again(record)
         finally:
             self._rewinding.discard(upload_id)
+
+    async def _derive_again(self, upload_id: str) -> bool:
+        workplace, medium = self._house.workplace, await self._library.by_upload(upload_id)
+        return workplace is not None and medium is not None and await workplace.derive_again(medium)
 
     # -- what they share ----------------------------------------------------------------------------------------------
 

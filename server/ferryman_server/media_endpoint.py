@@ -1,8 +1,9 @@
-"""`/media/…`: media and their frames, as bytes and as pictures; docs/reference/media-urls.md tells all of it.
+"""`/media/…`: media, their frames, and what is made of them; docs/reference/media-urls.md tells all of it.
 
 What is asked for is looked up in the library, the guard is asked, and the answer is made by
-:mod:`ferryman_server.downloads` or :mod:`ferryman_server.frame_answers`. With a generation in the URL, an answer holds
-for ever and says so; without one it is that of the active generation, and asked for again each time.
+:mod:`ferryman_server.downloads`, :mod:`ferryman_server.frame_answers` or :mod:`ferryman_server.derived_answers`. With
+a generation in the URL, an answer holds for ever and says so; without one it is that of the active generation, and
+asked for again each time.
 """
 
 import zlib
@@ -23,6 +24,7 @@ from ferryman_protocol.refusals import not_found, quoted, refusal
 from ferryman_server import request_log
 from ferryman_server.api_answers import caller_of, route
 from ferryman_server.auth import Action, ask
+from ferryman_server.derived_answers import check_derivative, derived_content
 from ferryman_server.downloads import CACHE_CONTROL, Content, answered, described_as, plan_for, respond
 from ferryman_server.frame_answers import Frame, FrameAnswers
 from ferryman_server.frame_requests import check_row, count_of, form_of, format_of, listed
@@ -72,6 +74,7 @@ class MediaEndpoint:
         """Where they answer, to GET and HEAD."""
         return [
             route("/media/{slug}", GET=self.medium),
+            route("/media/{slug}/{derivative}", GET=self.derived),
             route("/media/{slug}/frames/{frame}", GET=self.frames),
             route("/media/{slug}/thumbs/{n}.jpg", GET=self.thumb),
             route("/api/uploads/{id}/thumbs/{number}.jpg", GET=self.upload_thumb),
@@ -82,6 +85,15 @@ class MediaEndpoint:
         asked = await self._asked(http)
         plan = plan_for(asked.request, asked.record)
         return respond(plan, self._house.store, asked.record, caching=asked.caching)
+
+    async def derived(self, http: HttpRequest) -> Response:
+        """`GET /media/{slug}/poster.jpg` and the like: what was made of it in the background."""
+        kind = http.path_params["derivative"]
+        check_derivative(kind)
+        asked = await self._asked(http)
+        rows = await self._house.state.library.derived(asked.medium.upload_id)
+        content = derived_content(self._house.store, asked.medium, rows, kind, asked.caching)
+        return answered(content.plan(asked.request.method, asked.request.headers), content)
 
     async def frames(self, http: HttpRequest) -> Response:
         """`GET /media/{slug}/frames/{n}`, `{n}.png`, `{a}-{b}.raw` and the like."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ferryman_server.media.derivatives import MEDIA_TYPES
 from ferryman_server.media.urls import MEDIA_PATH, frame_url, thumb_url
 from ferryman_server.state.media import Derived, Medium
 
@@ -10,7 +11,8 @@ _FIRST: Final = 0
 
 
 def medium_as_json(medium: Medium, upload_url: str) -> dict[str, Any]:
-    """What a listing tells of it. `frame_url` and `thumb_url` have `{n}` where the frame's number goes."""
+    """What a listing tells of it. `frame_url` and `thumb_url` have `{n}` where the frame's number goes, `derived` has
+    the URLs of what was made of it, by kind."""
     return {
         "slug": medium.slug,
         "url": f"{MEDIA_PATH}{medium.slug}",
@@ -30,6 +32,7 @@ def medium_as_json(medium: Medium, upload_url: str) -> dict[str, Any]:
         "duration": medium.duration,
         "frame_url": _template(frame_url(medium.slug, medium.generation, _FIRST, ""), medium),
         "thumb_url": _template(thumb_url(medium.slug, medium.generation, _FIRST), medium),
+        "derived": {kind: _derived_url(medium, kind) for kind in medium.ready if kind in MEDIA_TYPES},
         "tags": list(medium.tags),
         "favourite": medium.favourite,
         "rating": medium.rating,
@@ -55,6 +58,10 @@ def _derived_as_json(derived: Derived) -> dict[str, Any]:
         "reason": derived.reason,
         "updated_at": derived.updated_at,
     }
+
+
+def _derived_url(medium: Medium, kind: str) -> str:
+    return f"{MEDIA_PATH}{medium.slug}/{kind}?g={medium.generation}"
 
 
 def _template(first: str, medium: Medium) -> str | None:

@@ -6,6 +6,7 @@ Labels take few values each: never an upload's id, and a method that is not one 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import structlog
 from prometheus_client import CollectorRegistry, Gauge, Info, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -19,6 +20,8 @@ from ferryman_server.media.stage_names import STAGES
 from ferryman_server.state.base import State
 from ferryman_server.storage.base import Store
 from ferryman_server.threads import in_thread
+
+log = structlog.get_logger("ferryman.claims")
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 # seconds: from a fast flash disk's sync (0.1 ms) to a network disk in trouble (10 s)
@@ -37,12 +40,18 @@ class Metrics:
             "ferryman_transfers_in_flight", "Requests whose body is being received.", registry=None
         )
         self.takeovers = Counter("ferryman_takeovers", "Requests that took an upload over from an earlier one.")
+        self._claim_wait_seconds = Histogram(
+            "ferryman_claim_wait_seconds",
+            "Time that a request waited for another one to let go of its upload.",
+            BUCKETS,
+        )
         self.sync_seconds = Histogram("ferryman_sync_seconds", "Time to make bytes durable.", BUCKETS)
         self.commit_seconds = Histogram("ferryman_commit_seconds", "Time to commit to the database.", BUCKETS)
         self.archive_seconds: dict[str, Histogram] = {
             stage: Histogram(f"ferryman_archive_{stage}_seconds", f"Time {what}.", BUCKETS)
             for stage, what in STAGES.items()
         }
+        self._jobs = Counter("ferryman_jobs", "Background jobs, by kind and by what came of them.", ["kind", "outcome"])
         self.refusals = Counter("ferryman_refusals", "Requests refused, by the catalogue's code.", ["code"])
         build = Info("ferryman_build", "The version that runs.", registry=None)
         build.info({"version": __version__})
@@ -55,9 +64,11 @@ class Metrics:
             self.uploads,
             self.transfers_in_flight,
             self.takeovers,
+            self._claim_wait_seconds,
             self.sync_seconds,
             self.commit_seconds,
             self.refusals,
+            self._jobs,
             *self.archive_seconds.values(),
             build,
             self._standing,
@@ -70,6 +81,15 @@ class Metrics:
     def count_request(self, method: str, status: int) -> None:
         """Count an answered request."""
         self._answered.labels(method if method in METHODS else "other", str(status)).inc()
+
+    def claim_waited(self, upload_id: str, seconds: float) -> None:
+        """Count, and log, that a request waited for its turn at an upload."""
+        self._claim_wait_seconds.observe(seconds)
+        log.info("a request waited for another one", upload_id=upload_id, ms=round(seconds * 1000, 1))
+
+    def count_job(self, kind: str, outcome: str) -> None:
+        """Count a job that was done, has failed or was given up."""
+        self._jobs.labels(kind, outcome).inc()
 
     def listen(self, event: Event) -> None:
         """Count what happened to uploads; subscribe this to the events. A step is not an occurrence of its own."""

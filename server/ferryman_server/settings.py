@@ -126,6 +126,14 @@ class Settings:
     zip_name_length: int = _setting(number(1, 65_535), "1024", "the longest name of one of them, in bytes")
     zip_entry_size: int = _setting(SIZE, "128MiB", "the most that one compressed entry may unpack to")
     zip_total_size: int = _setting(SIZE, "32GiB", "the most that all compressed entries of a ZIP may unpack to")
+    drop_failed: bool = _setting(
+        SWITCH, "no", "delete an archive of frames that breaks a rule; its uploader is told why all the same"
+    )
+    previews: bool = _setting(
+        SWITCH,
+        "yes",
+        "make contact sheets, previews, posters and waveforms of media in the background; up to 3 % of their size",
+    )
     extract_to: Path | None = _setting(  # noqa: RUF009 - a Path cannot be changed: one default may be shared
         optional(PATH),
         "none",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferryman_server.claims import Claim, Claims, Intent, Wish
+from ferryman_server.claims import Claim, Claims, Intent, NotYet, Wish
 
 ONE, OTHER = "one", "other"
 
@@ -225,6 +225,19 @@ async def test_take_overs_are_counted() -> None:
     for one in await claimed(claims, 0, 1, Intent.LOOK):
         await one.let_go()
     assert len(counted) == 2
+
+
+async def test_waits_are_told() -> None:
+    """Of each claim that did not have its turn at once, also of one that gave up."""
+    waited: list[tuple[str, bool]] = []
+    claims = Claims(on_waited=lambda upload_id, seconds: waited.append((upload_id, seconds >= 0.0)))
+    async with claims.take(ONE, 0):
+        with pytest.raises(NotYet):
+            async with claims.take(ONE, 0, patience=0.01):
+                pass
+        assert waited == [(ONE, True)]
+    async with claims.take(ONE, 0):
+        assert len(waited) == 1
 
 
 STEPS = st.lists(

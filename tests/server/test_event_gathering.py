@@ -119,6 +119,7 @@ def test_what_is_over_is_forgotten() -> None:
         "created": {"progress", "frame"},
         "complete": {"frame"},
         "published": set(),
+        "derived": {"progress", "frame"},
         "retracted": {"progress"},
         "failed": set(),
         "terminated": set(),

@@ -253,6 +253,8 @@ class EventMachine(RuleBasedStateMachine):
         assert client.follower is not None or over
 
     async def _settle(self) -> None:
+        while self.hub._log._lost:  # noqa: ASYNC110 - a commit in a thread brings numbers again, and then a `reset`
+            await asyncio.sleep(0.001)
         for client in self.clients:
             if client.follower is None:
                 await self._connect(client, client.listener.last_id)

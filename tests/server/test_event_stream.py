@@ -51,7 +51,7 @@ async def test_every_event_has_its_form(rig: Rig) -> None:
     """JSON with a time, an upload, and, when it is stored, its number; frames are gathered."""
     client = await rig.listen()
     stored: tuple[Name, ...] = (
-        "created", "complete", "published", "retracted", "failed", "terminated", "expired",
+        "created", "complete", "published", "derived", "retracted", "failed", "terminated", "expired",
     )  # fmt: skip
     for name in stored:
         rig.tell(name, reason=f"why\n{name}")

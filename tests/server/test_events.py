@@ -61,6 +61,6 @@ def test_the_names_are_those_of_the_design() -> None:
     """Names are part of what clients see later."""
     steps, ends = (
         ("created", "progress", "frame", "complete"),
-        ("published", "retracted", "failed", "terminated", "expired"),
+        ("published", "derived", "retracted", "failed", "terminated", "expired"),
     )
     assert (*steps, *ends) == NAMES

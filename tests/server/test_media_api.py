@@ -48,6 +48,7 @@ async def test_a_medium_tells_what_it_is_and_where(rig: Rig) -> None:
         "duration": 1.2,
         "frame_url": "/media/film/frames/{n}?g=1",
         "thumb_url": "/media/film/thumbs/{n}.jpg?size=160&g=1",
+        "derived": {},
         "tags": [],
         "favourite": False,
         "rating": 0,
@@ -65,13 +66,11 @@ async def test_a_medium_without_frames_has_no_urls_of_any(rig: Rig) -> None:
 
 async def test_what_is_made_of_a_medium_is_told_with_reasons(rig: Rig) -> None:
     """What is wanted, ready or failed; a listing tells what is ready."""
-    upload_id = (await rig.medium())["upload"]
-    await rig.house.state.library.put_derived(
-        Derived(upload_id=upload_id, kind="poster", state="ready", place="p", size=7, content_type="image/jpeg")
-    )
-    await rig.house.state.library.put_derived(
-        Derived(upload_id=upload_id, kind="preview", state="failed", reason="no codec", updated_at=5.0)
-    )
+    medium = await rig.medium()
+    upload_id = medium["upload"]
+    poster = Derived(upload_id=upload_id, kind="poster", state="ready", place="p", size=7, content_type="image/jpeg")
+    preview = Derived(upload_id=upload_id, kind="preview", state="failed", reason="no codec", updated_at=5.0)
+    await rig.house.state.library.put_derived(medium["generation"], [poster, preview])
     medium = await rig.get("/api/media/film")
     assert medium["ready"] == ["poster"]
     assert medium["processing"] == [

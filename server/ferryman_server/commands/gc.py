@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 
 from ferryman_server.backends import found_backends, opened
 from ferryman_server.commands.base import FINE, PROBLEMS, CannotRun, Command
+from ferryman_server.derived_strays import free_unnamed
 from ferryman_server.humane import human_size, printable
 from ferryman_server.reaper import Report, reap
 from ferryman_server.settings import Settings
@@ -90,6 +91,7 @@ async def _cleared(state: State, store: Store, settings: Settings, args: argpars
     found, report.unclaimed = report.unclaimed, []
     for stray in found:
         await decide.about(stray, report)
+    await free_unnamed(state.library, store, report, now=now, dry_run=args.dry_run)
     return report
 
 

@@ -1,6 +1,6 @@
 """The frames of every film kept as plain files in a folder, beside the running server (setting `extract_to`).
 
-    published ─▶ due ─▶ extracted into FOLDER/SLUG in a thread
+    published ─▶ due ─▶ extracted into FOLDER/SLUG, by a job or in a thread
     its upload ended ─▶ due ─▶ the folder removed, or another generation extracted
     at start, and every so often: all of the library is held against all of the folder
 
@@ -15,12 +15,12 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -35,6 +35,9 @@ from ferryman_server.storage.base import Store
 from ferryman_server.tasks import cancel
 
 log = structlog.get_logger("ferryman.extracting")
+
+Extract: TypeAlias = Callable[[Medium, Path], Awaitable[None]]
+"""Brings a film into a folder. Raises ExtractionFailed, FolderRefused, StateError and StoreError."""
 
 LOOK_AGAIN: Final = 60.0  # seconds between looks at everything
 LONGEST: Final = 3600.0  # seconds until what has failed is tried again: a minute, two, four … up to this
@@ -58,13 +61,22 @@ class Extractor:
     """Keeps the folder as the library is. Everything but the work itself is done on the event loop."""
 
     def __init__(
-        self, library: Library, store: Store, folder: Path, *, durable: bool, look_again: float = LOOK_AGAIN
+        self,
+        library: Library,
+        store: Store,
+        folder: Path,
+        *,
+        durable: bool,
+        extract: Extract | None = None,
+        look_again: float = LOOK_AGAIN,
     ) -> None:
-        """`durable`: each film is synced before it is there. `look_again`: seconds between looks at everything."""
+        """`durable`: each film is synced before it is there. `extract`: what brings a film into a folder; None: a
+        thread here. `look_again`: seconds between looks at everything."""
         self._library = library
         self._store = store
         self._folder = folder.absolute()
         self._durable = durable
+        self._bring_there = extract or self._extract_here
         self._look_again = look_again
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ferryman-extract")
         self._due: OrderedDict[str, None] = OrderedDict()
@@ -199,21 +211,24 @@ class Extractor:
             raise FolderRefused(f"{self._folder / slug} was extracted by another server: give each a folder of its own")
         self._slugs[medium.upload_id] = slug  # before: who sees the folder may have its upload deleted at once
         if mark is None or (mark.slug, mark.generation) != (slug, medium.generation):
-            extraction = Extraction(
-                store=self._store,
-                store_id=self._store.store_id,
-                medium=medium,
-                entries=await entries_of(self._library, medium),
-                folder=self._folder / slug,
-                durable=self._durable,
-            )
-            await extracted(extraction, self._pool)
+            await self._bring_there(medium, self._folder / slug)
             log.info("a film was extracted", slug=slug, generation=medium.generation, frames=medium.frames)
         if mark is not None and mark.upload_id != medium.upload_id:
             self._forget(mark.upload_id, slug)
         now = await self._library.get(slug)
         if now is None or now.generation != medium.generation:  # its events may have come before it was known here
             self._due.setdefault(slug)
+
+    async def _extract_here(self, medium: Medium, folder: Path) -> None:
+        extraction = Extraction(
+            store=self._store,
+            store_id=self._store.store_id,
+            medium=medium,
+            entries=await entries_of(self._library, medium),
+            folder=folder,
+            durable=self._durable,
+        )
+        await extracted(extraction, self._pool)
 
     async def _remove(self, slug: str) -> None:
         loop = asyncio.get_running_loop()

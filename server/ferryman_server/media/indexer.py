@@ -24,6 +24,7 @@ import structlog
 
 from ferryman_protocol.model import Concat, Phase
 from ferryman_server.events import Event
+from ferryman_server.media.coded import LOOKED_AT, begins_as_archive, why_not_frames
 from ferryman_server.media.indexing import Indexing
 from ferryman_server.media.kinds import kind_of
 from ferryman_server.media.publishing import file_publication
@@ -32,7 +33,7 @@ from ferryman_server.media.wishes import wishes_of
 from ferryman_server.media.workshop import Workshop
 from ferryman_server.read_along import ARCHIVE
 from ferryman_server.state.base import Record, StateError
-from ferryman_server.state.media import PublishError
+from ferryman_server.state.media import NotIndexing, PublishError
 from ferryman_server.storage.base import StoreError
 from ferryman_server.tasks import cancel
 from ferryman_server.threads import in_thread
@@ -122,6 +123,8 @@ class Indexer:
             return
         if (not seen and _wanted(record)) or _is_medium(record):
             self._run(upload_id, self._consider(record, seen=seen))
+        elif record.upload.content_encoding is not None and wishes_of(record.upload).process:
+            self._run(upload_id, self._consider_coded(record, record.upload.content_encoding))
 
     async def _consider(self, record: Record, *, seen: bool) -> None:
         """Look at an upload's first bytes, if that was not done while they came; publish one that is a medium by
@@ -137,6 +140,18 @@ class Indexer:
                 await self._workshop.publish(file_publication(record, kind_of(record.upload)), record)
         except (StoreError, StateError, PublishError) as failure:
             log.warning("a complete upload was not looked at", upload_id=upload_id, error=str(failure))
+
+    async def _consider_coded(self, record: Record, coding: str) -> None:
+        """Tell the client of a coded archive why there are no frames."""
+        upload, archives = record.upload, self._workshop.archives
+        try:
+            coded = self._workshop.store.read(upload.id, 0, min(LOOKED_AT, upload.offset))
+            if await in_thread(begins_as_archive, coding, coded):
+                now = self._workshop.clock()
+                await archives.begin(upload.id, now)
+                await archives.settle(upload.id, "not-frames", why_not_frames(coding), now)
+        except (StoreError, StateError, NotIndexing) as failure:
+            log.warning("a complete upload was not looked at", upload_id=upload.id, error=str(failure))
 
     def _begins_as_archive(self, record: Record) -> bool:
         if record.upload.offset < len(ARCHIVE):

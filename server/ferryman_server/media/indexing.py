@@ -165,7 +165,8 @@ class Indexing:
 
     async def _settle(self, phase: Literal["not-frames", "failed"], reason: str) -> None:
         workshop = self._workshop
-        await workshop.archives.settle(self.upload_id, phase, reason, workshop.clock())
+        drop = phase == "failed" and workshop.drops_failed
+        await workshop.archives.settle(self.upload_id, phase, reason, workshop.clock(), drop=drop)
         log.info("an archive holds no frames", upload_id=self.upload_id, phase=phase, reason=reason)
 
     async def _fail(self, reason: str) -> None:

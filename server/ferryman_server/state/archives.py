@@ -49,9 +49,18 @@ class Archives(Protocol):
         A medium that shows it has no frames until it is published again, which gives it a new generation.
         """
 
-    async def settle(self, upload_id: str, phase: Literal["not-frames", "failed"], reason: str, now: float) -> None:
+    async def settle(
+        self,
+        upload_id: str,
+        phase: Literal["not-frames", "failed"],
+        reason: str,
+        now: float,
+        *,
+        drop: bool = False,
+    ) -> None:
         """It holds no frames to publish: forget what was found and keep the reason. What was published of it is
-        withdrawn. Raises NotIndexing when it is gone."""
+        withdrawn. With `drop`, the same commit leaves the upload over (:meth:`.library.Library.leftovers`) as soon as
+        it is complete. Raises NotIndexing when it is gone."""
 
     async def entries(self, upload_id: str, start: int = 0, limit: int | None = None) -> Sequence[IndexedEntry]:
         """Entries in their order, from this number on; None: all of them."""

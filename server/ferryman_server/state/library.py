@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ferryman_server.state.media import (
+    NO_FACTS,
     Derived,
     Edit,
+    Facts,
     FrameRow,
     Group,
     Leftovers,
@@ -90,12 +92,14 @@ class Library(Protocol):
     async def derived_of(self, slug: str, kind: str) -> Derived | None:
         """What of this kind was made of a medium's active generation."""
 
-    async def put_derived(self, derived: Derived) -> bool:
-        """Record what was made, or that it could not be. False: the upload is not published (any more), and nothing was
-        recorded. A place that it had before is left over."""
+    async def put_derived(self, generation: int, derived: Sequence[Derived], facts: Facts = NO_FACTS) -> bool:
+        """Record what was made of a generation, or that it could not be, and what was found in its bytes. False: there
+        is no such generation of that upload (any more), and nothing was recorded. A place that one had before is left
+        over."""
 
     async def leftovers(self, limit: int) -> Leftovers:
         """What is to be freed: up to so many of each."""
 
     async def freed(self, places: Sequence[str]) -> None:
-        """These places of what was derived are free. A place is not used twice, so that none is freed too late."""
+        """These places of what was derived are free. A generation that is made anew comes into the places it had: the
+        caller sees to it that none is freed that is named, or about to be."""

@@ -46,10 +46,18 @@ class SqliteArchives:
         """Forget what was found and start anew."""
         return await self._access.write(lambda connection: queries.rewind(connection, upload_id, now))
 
-    async def settle(self, upload_id: str, phase: Literal["not-frames", "failed"], reason: str, now: float) -> None:
+    async def settle(
+        self,
+        upload_id: str,
+        phase: Literal["not-frames", "failed"],
+        reason: str,
+        now: float,
+        *,
+        drop: bool = False,
+    ) -> None:
         """Keep only why it is not published. Raises NotIndexing."""
         archive = Archive(upload_id=upload_id, phase=phase, reason=reason, updated_at=now)
-        await self._access.write(lambda connection: queries.settle(connection, archive))
+        await self._access.write(lambda connection: queries.settle(connection, archive, drop=drop))
 
     async def entries(self, upload_id: str, start: int = 0, limit: int | None = None) -> Sequence[IndexedEntry]:
         """Entries in their order."""

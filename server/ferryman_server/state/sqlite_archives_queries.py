@@ -89,8 +89,9 @@ def rewind(connection: sqlite3.Connection, upload_id: str, now: float) -> Archiv
     return fetch(connection, upload_id)
 
 
-def settle(connection: sqlite3.Connection, archive: Archive) -> None:
-    """Keep phase and reason, nothing else. Raises NotIndexing when there is no such archive."""
+def settle(connection: sqlite3.Connection, archive: Archive, *, drop: bool) -> None:
+    """Keep phase and reason, nothing else; with `drop`, leave the upload over. Raises NotIndexing when there is no such
+    archive."""
     archive_id = find(connection, archive.upload_id)
     if archive_id is None:
         raise NotIndexing(f"upload {archive.upload_id} has no index (any more)")
@@ -101,6 +102,8 @@ def settle(connection: sqlite3.Connection, archive: Archive) -> None:
         "UPDATE archives SET phase = ?, reason = ?, checkpoint = NULL, updated_at = ? WHERE id = ?",
         (archive.phase, archive.reason, archive.updated_at, archive_id),
     )
+    if drop:
+        connection.execute("INSERT OR IGNORE INTO leftover_uploads VALUES (?)", (archive.upload_id,))
 
 
 def find(connection: sqlite3.Connection, upload_id: str) -> int | None:

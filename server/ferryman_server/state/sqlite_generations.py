@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ferryman_server.state.media import Derived, FrameRow, Leftovers
+from ferryman_server.state.media import NO_FACTS, Derived, Facts, FrameRow, Leftovers
 from ferryman_server.state.sqlite_entries import fetch_frames
 
 _ARCHIVE: Final = "SELECT archives.id, upload_id, number FROM generations JOIN archives USING (upload_id)"
@@ -19,9 +19,17 @@ _OF_SLUG: Final = """
 """
 _PUT: Final = """
     INSERT INTO derived (upload_id, kind, state, place, size, content_type, reason, updated_at)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM generations WHERE upload_id = ?1
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (upload_id, kind) DO UPDATE SET state = excluded.state, place = excluded.place, size = excluded.size,
         content_type = excluded.content_type, reason = excluded.reason, updated_at = excluded.updated_at
+"""
+_LEFT_OVER: Final = """
+    SELECT upload_id FROM leftover_uploads JOIN uploads ON id = upload_id WHERE phase = 'complete' LIMIT ?
+"""
+_TELL: Final = """
+    UPDATE generations SET width = ifnull(?, width), height = ifnull(?, height), fps = ifnull(?, fps),
+        duration = ifnull(?, duration)
+    WHERE number = ?
 """
 
 
@@ -47,15 +55,24 @@ def fetch_derived_of(connection: sqlite3.Connection, slug: str, kind: str) -> De
     return None if row is None else _derived(row)
 
 
-def put_derived(connection: sqlite3.Connection, derived: Derived) -> bool:
-    """Record what was made. False: its generation is gone."""
-    made = derived.state, derived.place, derived.size, derived.content_type, derived.reason, derived.updated_at
-    return connection.execute(_PUT, (derived.upload_id, derived.kind, *made)).rowcount == 1
+def put_derived(connection: sqlite3.Connection, generation: int, derived: Sequence[Derived], facts: Facts) -> bool:
+    """Record what was made and found. False: this generation is gone, or its number is another one now."""
+    row = connection.execute("SELECT upload_id FROM generations WHERE number = ?", (generation,)).fetchone()
+    if row is None or any(each.upload_id != row[0] for each in derived):
+        return False
+    for each in derived:
+        made = each.state, each.place, each.size, each.content_type, each.reason, each.updated_at
+        connection.execute(_PUT, (each.upload_id, each.kind, *made))
+    if facts != NO_FACTS:
+        connection.execute(_TELL, (facts.width, facts.height, facts.fps, facts.duration, generation))
+        shown = "UPDATE media SET duration = ifnull(?, duration) WHERE generation = ?"
+        connection.execute(shown, (facts.duration, generation))
+    return True
 
 
 def fetch_leftovers(connection: sqlite3.Connection, limit: int) -> Leftovers:
     """What is to be freed."""
-    uploads = connection.execute("SELECT upload_id FROM leftover_uploads LIMIT ?", (limit,)).fetchall()
+    uploads = connection.execute(_LEFT_OVER, (limit,)).fetchall()
     places = connection.execute("SELECT place FROM leftover_places LIMIT ?", (limit,)).fetchall()
     return Leftovers(tuple(upload_id for (upload_id,) in uploads), tuple(place for (place,) in places))
 

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from ferryman_server.state import sqlite_generations as generations
 from ferryman_server.state import sqlite_media as media
 from ferryman_server.state.media import (
+    NO_FACTS,
     Derived,
     Edit,
+    Facts,
     FrameRow,
     Group,
     Leftovers,
@@ -101,9 +103,12 @@ class SqliteLibrary:
         """What of this kind was made of a medium's active generation."""
         return await self._access.read(lambda connection: generations.fetch_derived_of(connection, slug, kind))
 
-    async def put_derived(self, derived: Derived) -> bool:
-        """Record what was made, or that it could not be."""
-        return await self._access.write(lambda connection: generations.put_derived(connection, derived))
+    async def put_derived(self, generation: int, derived: Sequence[Derived], facts: Facts = NO_FACTS) -> bool:
+        """Record what was made, or that it could not be, and what was found."""
+        chosen = list(derived)  # the caller's may change while this waits
+        return await self._access.write(
+            lambda connection: generations.put_derived(connection, generation, chosen, facts)
+        )
 
     async def leftovers(self, limit: int) -> Leftovers:
         """What is to be freed."""

@@ -149,6 +149,17 @@ class ArchivesTests:
         with pytest.raises(NotIndexing):
             await state.archives.settle(new_id(), "failed", "?", 4.0)
 
+    async def test_archive_that_is_dropped_leaves_its_upload_over(self, state: State) -> None:
+        """It is told when the upload is complete, until it is terminated; others stay."""
+        kept, upload_id = await indexed(state), await indexed(state, phase=Phase.RECEIVING)
+        await state.archives.settle(kept, "failed", "entry 3 lies", 3.0)
+        await state.archives.settle(upload_id, "failed", "entry 3 lies", 3.0, drop=True)
+        assert (await state.library.leftovers(9)).uploads == ()
+        await to_phase(state, upload_id, Phase.COMPLETE)
+        assert (await state.library.leftovers(9)).uploads == (upload_id,)
+        await to_phase(state, upload_id, Phase.TERMINATED)
+        assert (await state.library.leftovers(9)).uploads == ()
+
     async def test_rewound_archive_starts_anew(self, state: State) -> None:
         """Settled or not, it is at its beginning again; without an index there is nothing to rewind."""
         archives = state.archives

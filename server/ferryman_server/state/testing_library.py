@@ -8,7 +8,7 @@ import pytest
 
 from ferryman_protocol.model import Phase
 from ferryman_server.state.base import State, StateError
-from ferryman_server.state.media import Derived, Edit, Leftovers, PublishError, SlugTaken
+from ferryman_server.state.media import Derived, Edit, Facts, Leftovers, PublishError, Selection, SlugTaken
 from ferryman_server.state.testing_groups import GroupTests
 from ferryman_server.state.testing_listing import ListingTests
 from ferryman_server.state.testing_media_records import (
@@ -178,8 +178,7 @@ class LibraryTests(PublishingTests, WithdrawingTests, GroupTests, ListingTests):
         told = await published_file(state, derived=["poster", "sheet"])
         poster = replace(POSTER, upload_id=told.upload_id, updated_at=5.0)
         sheet = Derived(upload_id=told.upload_id, kind="sheet", state="failed", reason="no picture", updated_at=6.0)
-        assert await library.put_derived(poster)
-        assert await library.put_derived(sheet)
+        assert await library.put_derived(told.generation, [poster, sheet])
         assert list(await library.derived(told.upload_id)) == [poster, sheet]
         assert await library.derived_of("notes", "poster") == poster
         assert await library.derived_of("notes", "preview") is None
@@ -194,18 +193,46 @@ class LibraryTests(PublishingTests, WithdrawingTests, GroupTests, ListingTests):
         """Whoever made it is told, and frees it."""
         told = await published_file(state)
         await to_phase(state, told.upload_id, Phase.TERMINATED)
-        for upload_id in (told.upload_id, new_id()):
-            assert not await state.library.put_derived(replace(POSTER, upload_id=upload_id))
+        assert not await state.library.put_derived(told.generation, [replace(POSTER, upload_id=told.upload_id)])
         assert await state.library.leftovers(9) == Leftovers((), ())
+
+    async def test_nothing_is_derived_of_another_generation(self, state: State) -> None:
+        """All that is recorded at once is of one upload, and of the number that it was made for."""
+        told, other = await published_file(state), await published_file(state)
+        for generation, upload_id in ((told.generation, other.upload_id), (other.generation + 1, other.upload_id)):
+            assert not await state.library.put_derived(generation, [replace(POSTER, upload_id=upload_id)])
+        assert list(await state.library.derived(other.upload_id)) == []
+
+    async def test_facts_that_are_found_later_are_the_mediums(self, state: State) -> None:
+        """What is not known stays as it is; the listing by duration knows of it at once."""
+        told = await published_file(state)
+        await published_file(state, "other.txt")
+        facts = Facts(width=640, height=360, duration=12.5)
+        assert await state.library.put_derived(told.generation, [], facts)
+        medium = await state.library.get("notes")
+        assert medium is not None
+        assert (medium.width, medium.height, medium.fps, medium.duration) == (640, 360, None, 12.5)
+        assert await state.library.put_derived(told.generation, [], Facts(fps=25.0))
+        longest = await state.library.listing(Selection(sort="duration"), 1)
+        assert [(each.slug, each.duration, each.fps) for each in longest.media] == [("notes", 12.5, 25.0)]
+
+    async def test_facts_of_a_replaced_generation_are_its_own(self, state: State) -> None:
+        """The medium goes on showing what the active one is."""
+        told, shown = await published_file(state), await published_file(state)
+        assert await state.library.put_derived(told.generation, [], Facts(duration=9.0))
+        assert (await state.library.get("notes")) == await state.library.get("notes", shown.generation)
+        replaced = await state.library.get("notes", told.generation)
+        assert replaced is not None
+        assert replaced.duration == 9.0
 
     async def test_derived_place_that_is_given_up_is_left_over(self, state: State) -> None:
         """Made elsewhere, failed or gone with its medium: its bytes are to be freed, until that is told."""
         told = await published_file(state)
         poster = replace(POSTER, upload_id=told.upload_id)
         for derived in (poster, poster, replace(poster, place="p/2"), replace(poster, state="failed", place=None)):
-            assert await state.library.put_derived(derived)
+            assert await state.library.put_derived(told.generation, [derived])
         assert (await state.library.leftovers(9)).places == ("p/1", "p/2")
-        await state.library.put_derived(replace(poster, place="p/3"))
+        await state.library.put_derived(told.generation, [replace(poster, place="p/3")])
         await state.library.freed(["p/1", "none"])
         await state.library.delete("notes")
         assert (await state.library.leftovers(9)).places == ("p/2", "p/3")

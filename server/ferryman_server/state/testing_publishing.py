@@ -180,7 +180,12 @@ class PublishingTests:
         first = await published(state, film, 10.0)
         await state.library.edit("a-film", Edit(rating=5), 11.0)
         await state.library.put_derived(
-            Derived(upload_id=upload_id, kind="poster", state="ready", place="p/1", size=9, content_type="image/jpeg")
+            first.generation,
+            [
+                Derived(
+                    upload_id=upload_id, kind="poster", state="ready", place="p/1", size=9, content_type="image/jpeg"
+                )
+            ],
         )
         await state.outbox.finish((await state.outbox.jobs(1))[0].id)
         await state.archives.rewind(upload_id, 12.0)

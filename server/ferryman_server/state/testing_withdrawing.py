@@ -26,11 +26,16 @@ class WithdrawingTests:
     async def test_medium_goes_with_its_only_upload(self, state: State, phase: Phase | None) -> None:
         """Whatever makes an upload anything but complete takes its medium along: tags, player, derived and all."""
         upload_id = await indexed(state)
-        await published(state, a_film(upload_id, derived=["poster", "sheet"]))
+        told = await published(state, a_film(upload_id, derived=["poster", "sheet"]))
         await state.library.edit("a-film", Edit(tags=["x"]), 11.0)
         await state.library.set_active("a-film")
         await state.library.put_derived(
-            Derived(upload_id=upload_id, kind="poster", state="ready", place="p/1", size=9, content_type="image/jpeg")
+            told.generation,
+            [
+                Derived(
+                    upload_id=upload_id, kind="poster", state="ready", place="p/1", size=9, content_type="image/jpeg"
+                )
+            ],
         )
         await end(state, upload_id, phase)
         assert await state.library.get("a-film") is None

@@ -10,7 +10,7 @@ the other, at leisure: a finished upload is found in either place (:mod:`local_f
 cut). What has to be synced for a file to be there after one: the file, its folder (the entry), and the folder's parent
 when the folder was new. The store remembers which entries and folders *it* has synced; those that it found, perhaps
 made by a process that was killed before its sync, are synced once more. Small contents may be held in memory for a
-while and become files together (:mod:`local_kept`).
+while and become files together (:mod:`local_kept`). What is made of uploads lies in `derived` (:mod:`local_derived`).
 
 Trade-offs: the number of files is bounded by the file system's inodes, and a data folder must lie on one file system.
 """
@@ -27,6 +27,7 @@ from ferryman_protocol.model import ID_PATTERN
 from ferryman_server.storage.base import Mark, StoreError, Stray, SyncFailed
 from ferryman_server.storage.identity import prepare_folder, read_or_make_store_id
 from ferryman_server.storage.joined_sync import sync_filesystem, tells_failures
+from ferryman_server.storage.local_derived import LocalDerived
 from ferryman_server.storage.local_files import LocalWriter
 from ferryman_server.storage.local_folders import Folders
 from ferryman_server.storage.local_kept import Kept
@@ -84,6 +85,7 @@ class LocalStore:
             self._uploads, self._files, str(data / "moved"), sync=self._sync_entries, durable=self._durable
         )
         self._kept = Kept(str(data), self._folders, sync=self._sync, sync_all=sync_all if self._durable else None)
+        self._derived = LocalDerived(str(data / "derived"), sync=self._sync, sync_entries=self._sync_entries)
 
     def open(self) -> None:
         """Make the folders and read or make `store.toml`. Raises StoreError in words an operator understands."""
@@ -104,6 +106,11 @@ class LocalStore:
         if self._store_id is None:
             raise StoreError("the store is not open")
         return self._store_id
+
+    @property
+    def derived(self) -> LocalDerived:
+        """What is made of uploads."""
+        return self._derived
 
     def writer(self, upload_id: str, offset: int) -> LocalWriter:
         """Open at `offset` (bytes), after cutting off what lies beyond. Offset 0 makes the file if need be."""

@@ -19,6 +19,7 @@ from typing import Final
 
 from ferryman_protocol.model import ID_PATTERN
 from ferryman_server.storage.base import StoreError, StoreFull, Stray, SyncFailed
+from ferryman_server.storage.memory_derived import MemoryDerived
 
 PIECE: Final = 1 << 20  # bytes: the most that `read` yields at once
 _ID: Final = re.compile(ID_PATTERN)
@@ -51,6 +52,7 @@ class MemoryStore:
         self._kept: dict[str, bytes] = {}
         self._process = 0  # which of the processes that used this disk is alive
         self._lock = threading.RLock()
+        self._derived = MemoryDerived(free=self.free_bytes, syncs_fail=lambda: self.syncs_fail, clock=clock)
 
     def open(self) -> None:
         """Nothing to prepare."""
@@ -62,6 +64,11 @@ class MemoryStore:
     def store_id(self) -> str:
         """The same as long as the object lives."""
         return self._store_id
+
+    @property
+    def derived(self) -> MemoryDerived:
+        """What is made of uploads."""
+        return self._derived
 
     def kill(self) -> None:
         """End the process: its writers are gone, everything written stays."""
@@ -199,7 +206,7 @@ class MemoryStore:
             return None
         with self._lock:
             held = [*self._uploads.values(), *self._files.values()]
-            return max(0, self.capacity - sum(len(data.content) for data in held))
+            return max(0, self.capacity - sum(len(data.content) for data in held) - self._derived.held)
 
     def concatenate(self, upload_id: str, offset: int, source_id: str, length: int) -> None:
         """Append the published `source_id` at `offset`, durably at return."""

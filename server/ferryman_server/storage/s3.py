@@ -31,6 +31,7 @@ from ferryman_server.storage.ledger import Copied, Entry, Label, Ledger, Tap
 from ferryman_server.storage.s3_books import CREATING, Books, Multipart, Part, Tail, books_of, changes, sums_of
 from ferryman_server.storage.s3_client import S3Client
 from ferryman_server.storage.s3_concatenation import Concatenation, Source
+from ferryman_server.storage.s3_derived import S3Derived
 from ferryman_server.storage.s3_errors import S3Error, telling_of_lost_parts
 from ferryman_server.storage.s3_freeing import free, free_tails
 from ferryman_server.storage.s3_identity import away, read_or_make_identity
@@ -99,6 +100,7 @@ class S3Store:
         )
         self._patience = min(patience, PATIENCE)
         self._links = links
+        self._derived = S3Derived(client, names, self._object, patience=self._patience)
         self._store_id: str | None = None
         self._others: set[str] = set()  # prefixes of other stores below ours, as far as they were found
 
@@ -125,6 +127,11 @@ class S3Store:
         if self._store_id is None:
             raise StoreError("the store is not open")
         return self._store_id
+
+    @property
+    def derived(self) -> S3Derived:
+        """What is made of uploads."""
+        return self._derived
 
     def target(self, upload: Upload, created_at: float) -> str:
         """The key that the upload's object will have."""

@@ -4,6 +4,7 @@
     <prefix>/.ferryman/store.toml            the store's id
     <prefix>/.ferryman/partials/<id>         finished partial uploads: material for a concatenation, no library items
     <prefix>/.ferryman/tails/<id>/<name>     bytes that are not yet part of a multipart upload
+    <prefix>/.ferryman/derived/<place>       what is made of uploads
     <prefix>/.ferryman/probe/<name>          what `ferryman doctor` tries things with; gone when it ends
 
 A key is fixed in the upload's row when it is created. It holds the upload's id, so that no two are the same and an
@@ -43,6 +44,7 @@ class Names:
         self.own = f"{self.root}.ferryman/"
         self.identity = f"{self.own}store.toml"
         self.tails = f"{self.own}tails/"
+        self.derived = f"{self.own}derived/"
         self.probes = f"{self.own}probe/"
         self._partials = f"{self.own}partials/"
 
@@ -64,11 +66,13 @@ class Names:
         return f"{self.tails}{upload_id}/{start:016d}-{secrets.token_hex(6)}"
 
     def id_in(self, key: str) -> str | None:
-        """Whose object this is; None: none of ours. A key that our template makes is read by it: a file name may look
-        like an id too. What an earlier template made is not known: there the first id counts."""
+        """Which upload's data this is; None: no upload's. A key that our template makes is read by it: a file name may
+        look like an id too. What an earlier template made is not known: there the first id counts."""
         name = key.removeprefix(self.root)
         if "/.ferryman/" in f"/{name}" and not key.startswith(self.own):
             return None  # of another store, whose prefix is below ours
+        if key.startswith(self.derived):
+            return None  # its name has an id in it, but it can be made again
         made = self._made.fullmatch(name)
         return made["id"] if made is not None else next(iter(_ID.findall(name)), None)
 

@@ -186,6 +186,19 @@ async def test_a_bad_archive_of_frames_leaves_a_reason(core: Core, data: bytes, 
     assert told(core, upload_id) == ["created", "complete", "retracted"]
 
 
+async def test_a_bad_archive_is_dropped_where_that_is_wanted(tmp_path: Path) -> None:
+    """It is left over when it is complete; an archive that holds no frames stays."""
+    core = Core(Disk(tmp_path, store_of("local", tmp_path)), drop_failed=True)
+    await core.start()
+    bad, other = frames(3, {**SAID, "height": 7}), packed([("a.txt", b"text")])
+    upload_id = await uploaded(core, bad)
+    await settled(core, await uploaded(core, other, "other.zip"))
+    assert (await settled(core, upload_id)).phase == "failed"
+    assert (await core.house.state.library.leftovers(9)).uploads == (upload_id,)
+    assert told(core, upload_id) == ["created", "complete", "retracted"]
+    await core.stop()
+
+
 async def test_a_hostile_entry_ends_the_index_at_once(core: Core) -> None:
     """Nobody waits for the rest of an archive that is refused already; its upload goes on."""
     data = packed([("metadata.json", json.dumps(SAID).encode()), ("../evil.rgb", bytes(SIZE)), ("b.rgb", bytes(2000))])

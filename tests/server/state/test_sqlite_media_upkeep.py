@@ -72,9 +72,9 @@ async def test_nothing_is_left_of_what_has_ended(state: SqliteState, phase: Phas
     uploads = [await indexed(state) for _ in range(4)]
     for upload_id in uploads[:3]:
         await state.archives.advance(upload_id, offset=9000, checkpoint="x", now=3.0, thumbs=[Thumb(0, b"jpeg")])
-        await published(state, a_film(upload_id, derived=["poster"]))
+        told = await published(state, a_film(upload_id, derived=["poster"]))
     ready = Derived(upload_id=uploads[2], kind="poster", state="ready", place="p/1", size=1, content_type="image/jpeg")
-    await state.library.put_derived(ready)
+    await state.library.put_derived(told.generation, [ready])
     await state.library.edit("a-film", Edit(tags=["x", "y"]), 4.0)
     await state.library.set_active("a-film")
     await state.library.publish([a_file(uploads[3])], 5.0, Group("trip", 2))
