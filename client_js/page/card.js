@@ -1,8 +1,9 @@
 /** A medium's place in the library: its picture, what it is, and what can be done with it. */
 
 import { button, fill, make } from "./dom.js";
-import { contact } from "./contact.js";
+import { contact, look } from "./contact.js";
 import { facts, playUrl } from "./medium.js";
+import { Preview } from "./preview.js";
 
 /** @typedef {import("./medium.js").Medium} Medium */
 
@@ -31,6 +32,7 @@ export class Card {
     this.remove = button("Delete", "Delete", () => deeds.remove(this.medium));
     this.star.classList.add("star");
     this.shown = "";
+    new Preview(this.link, () => this.medium);
     const heading = make("h3");
     heading.append(this.title);
     this.link.append(heading);
@@ -63,7 +65,7 @@ export class Card {
 
   /** @param {Medium} medium */
   #picture(medium) {
-    const shown = `${medium.slug} ${medium.generation}`;
+    const shown = look(medium);
     if (this.shown === shown) return;
     this.shown = shown;
     this.link.querySelector(".contact")?.remove();

@@ -4,7 +4,10 @@
  */
 
 const EVENTS = "/api/events";
-const NAMES = ["created", "progress", "frame", "complete", "published", "retracted", "failed", "terminated", "expired"];
+const NAMES = [
+  ...["created", "progress", "frame", "complete", "published", "derived"],
+  ...["retracted", "failed", "terminated", "expired"],
+];
 const POLL_MS = 2000;
 const RETRY_MS = 30_000; // after an answer that is no stream
 

@@ -19,6 +19,7 @@ import { count, duration, size } from "./words.js";
  * @property {number | null} duration
  * @property {string | null} frame_url with `{n}` for the frame's number
  * @property {string | null} thumb_url the same
+ * @property {Record<string, string>} derived where that is which was made of it, by kind
  * @property {string[]} tags
  * @property {boolean} favourite
  */
@@ -30,6 +31,13 @@ const SUFFIXES = new Map([
   ["webp", "webp"],
 ]);
 
+/** What may have been made of a medium: a film of its frames, small; the same as an animated picture; … */
+export const FILM = "preview.mp4";
+export const LOOP = "preview.webp";
+/** … a picture of a video or an image; a picture of a sound. */
+export const POSTER = "poster.jpg";
+export const WAVEFORM = "waveform.png";
+
 /** The address that shows a medium in the player, without the page's own. */
 export const PLAY = "#play/";
 
@@ -40,6 +48,15 @@ export const PLAY = "#play/";
  */
 export function playUrl(slug) {
   return PLAY + slug;
+}
+
+/**
+ * Its bytes, as they are in this generation for ever.
+ * @param {Medium} medium
+ * @returns {string}
+ */
+export function bytesUrl(medium) {
+  return `${medium.url}?g=${medium.generation}`;
 }
 
 /**

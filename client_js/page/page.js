@@ -9,7 +9,7 @@ import { describe } from "./speaks.js";
 import { Transfer } from "./transfer.js";
 import { onUploads, refreshUploads, showOlder } from "./uploads.js";
 
-const LIBRARY_CHANGES = ["published", "terminated", "expired"];
+const LIBRARY_CHANGES = ["published", "derived", "terminated", "expired"];
 
 const incoming = new Incoming(refreshUploads);
 const library = new Library();
@@ -28,7 +28,7 @@ byId("older", HTMLButtonElement).addEventListener("click", showOlder);
 
 follow((news) => {
   if (news?.name === "frame" && news.count && incoming.arrived(news.upload, news.count)) return;
-  refreshUploads();
+  if (news?.name !== "derived") refreshUploads(); // that is about media alone
   if (!news || LIBRARY_CHANGES.includes(news.name)) library.refresh();
 });
 

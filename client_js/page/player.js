@@ -4,9 +4,9 @@
  */
 
 import { get } from "./asking.js";
-import { button, fill, make } from "./dom.js";
+import { button, fill, make, picture } from "./dom.js";
 import { Film } from "./film.js";
-import { PLAY, facts } from "./medium.js";
+import { PLAY, POSTER, WAVEFORM, bytesUrl, facts } from "./medium.js";
 import { reason, sentence } from "./words.js";
 
 /** @typedef {import("./medium.js").Medium} Medium */
@@ -63,7 +63,7 @@ export class Player {
   #show(medium) {
     fill(this.heading, medium.title);
     fill(this.facts, facts(medium));
-    this.download.href = medium.url;
+    this.download.href = bytesUrl(medium);
     this.download.download = medium.name;
     this.download.hidden = false;
     this.download.setAttribute("aria-label", `Download ${medium.name}`);
@@ -85,12 +85,18 @@ export class Player {
     }
     switch (medium.kind) {
       case "audio":
-      case "video":
-        return this.#playing(medium, medium.kind);
+        return this.#sound(medium);
+      case "video": {
+        const video = this.#playing(medium, "video");
+        video.className = "stage";
+        video.playsInline = true;
+        if (medium.derived[POSTER]) video.poster = medium.derived[POSTER];
+        return this.#orWords(video);
+      }
       case "image": {
         const image = make("img", "", "stage");
         image.alt = medium.title;
-        image.src = medium.url;
+        image.src = bytesUrl(medium);
         return this.#orWords(image);
       }
       case "frames":
@@ -102,16 +108,33 @@ export class Player {
 
   /**
    * @param {Medium} medium
-   * @param {"audio" | "video"} kind
    * @returns {HTMLElement}
    */
+  #sound(medium) {
+    const whole = make("div", "", "sound");
+    const waveform = medium.derived[WAVEFORM];
+    if (waveform) {
+      const image = picture(waveform, "");
+      image.addEventListener("error", () => image.remove());
+      whole.append(image);
+    }
+    whole.append(this.#orWords(this.#playing(medium, "audio")));
+    return whole;
+  }
+
+  /**
+   * @template {"audio" | "video"} K
+   * @param {Medium} medium
+   * @param {K} kind
+   * @returns {HTMLElementTagNameMap[K]}
+   */
   #playing(medium, kind) {
-    const playing = make(kind, "", kind === "video" ? "stage" : "");
+    const playing = make(kind);
     playing.controls = true;
     playing.preload = "metadata";
-    playing.src = medium.url;
+    playing.src = bytesUrl(medium);
     playing.setAttribute("aria-label", medium.title);
-    return this.#orWords(playing);
+    return playing;
   }
 
   /**

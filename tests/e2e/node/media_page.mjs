@@ -246,6 +246,30 @@ const scenarios = {
     return { tiles, seconds, video: await video.jsonValue(), image: { size, alt: await picture.getAttribute("alt") } };
   },
 
+  /** film, video, late: titles; `late` comes when the file `signal` is there. What is made in the background appears. */
+  async derived(browser) {
+    const page = await arrive(browser);
+    const picture = (title) => card(page, title).locator(".contact.single img");
+    await picture(task.video).waitFor();
+    writeFileSync(task.signal, "ready");
+    await picture(task.late).waitFor();
+    await loaded(page, "#media .single img");
+    const size = (image) => [image.naturalWidth, image.naturalHeight];
+    const seen = {};
+    for (const title of [task.video, task.late]) {
+      const badge = await card(page, title).locator(".badge").innerText();
+      seen[title] = { size: await picture(title).evaluate(size), badge, facts: await facts(page, title) };
+    }
+    const film = card(page, task.film).locator("video.preview");
+    seen.atRest = await film.count();
+    await card(page, task.film).locator("a").hover();
+    await page.waitForFunction(() => document.querySelector("video.preview")?.currentTime > 0.1);
+    seen.preview = await film.evaluate((video) => ({ muted: video.muted, wide: video.videoWidth, hidden: video.hidden }));
+    await page.mouse.move(0, 0);
+    await film.waitFor({ state: "detached" });
+    return seen;
+  },
+
   /** titles: three media, the oldest first. Order, search, favourites, the active one, deleting. */
   async library(browser) {
     const page = await arrive(browser);
