@@ -15,7 +15,7 @@ from ferryman_server.state.base import Record
 from ferryman_server.state.sqlite import SqliteState
 from ferryman_server.storage.local import LocalStore
 from ferryman_server.storage.testing_rig import ONE, OTHER, publish, put
-from tests.support.process import serving
+from tests.support.process import eventually, serving
 from tests.support.uploading import append, assert_whole, content, create, finish, published, receiving
 
 WHOLE = content(10_000)
@@ -133,7 +133,7 @@ def test_a_second_server_on_the_same_data_says_who_has_it(tmp_path: Path) -> Non
         first.kill()
         first.restart()
         assert_whole(first, path, WHOLE)
-        assert published(data, path).exists()
+        eventually(lambda: published(data, path).exists())
 
 
 def test_a_port_in_use_is_said_in_plain_words(tmp_path: Path) -> None:
