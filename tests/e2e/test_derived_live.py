@@ -26,11 +26,11 @@ OF_FRAMES: Final = {"sheet.jpg": "image/jpeg", "preview.mp4": "video/mp4", "prev
 @pytest.fixture(params=["local", "minio"])
 def server(request: pytest.FixtureRequest, tmp_path: Path, minio: Minio, bucket: str) -> Iterator[Server]:
     """A server of its own for each test: some kill it."""
-    flags: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ("--previews",)
     keys: dict[str, str] = {}
     if request.param == "minio":
         keys = {"AWS_ACCESS_KEY_ID": minio.access_key, "AWS_SECRET_ACCESS_KEY": minio.secret_key}
-        flags = ("--store", f"s3://{bucket}/media", "--s3-endpoint", minio.endpoint)
+        flags += ("--store", f"s3://{bucket}/media", "--s3-endpoint", minio.endpoint)
     with serving(tmp_path / "data", *flags, env=keys) as server:
         yield server
 
@@ -38,7 +38,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, minio: Minio, bucket:
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Server]:
     """A server on local files."""
-    with serving(tmp_path / "data") as server:
+    with serving(tmp_path / "data", "--previews") as server:
         yield server
 
 

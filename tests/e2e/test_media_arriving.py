@@ -18,7 +18,7 @@ from tests.support.uploading import MIB
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server with an empty library."""
-    with serving(tmp_path / "data", "--no-previews") as running:
+    with serving(tmp_path / "data") as running:
         yield running
 
 

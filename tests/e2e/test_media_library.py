@@ -14,7 +14,7 @@ from tests.support.process import Server, eventually, serving
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server with an empty library."""
-    with serving(tmp_path / "data", "--no-previews") as running:
+    with serving(tmp_path / "data") as running:
         yield running
 
 

@@ -30,7 +30,7 @@ from tests.zips.film import frames_folder
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all of these tests: each film has a file name and a title of its own."""
-    with serving(tmp_path_factory.mktemp("player") / "data", "--no-previews") as running:
+    with serving(tmp_path_factory.mktemp("player") / "data") as running:
         yield running
 
 
@@ -110,7 +110,7 @@ def test_sounds_videos_and_pictures_are_shown_by_the_browser(server: Server) -> 
 def test_what_is_made_in_the_background_appears(tmp_path: Path) -> None:
     """Posters and waveforms when they are there, a film's preview while somebody points at it."""
     signal = tmp_path / "ready"
-    with serving(tmp_path / "data") as server:
+    with serving(tmp_path / "data", "--previews") as server:
         published(server, "colours.zip", colours())
         published(server, "meadow.mp4", FILM.read_bytes(), "video/mp4")
         eventually(lambda: all(medium["ready"] for medium in library(server)), 60)

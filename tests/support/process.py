@@ -27,12 +27,13 @@ class Server:
         prefix: tuple[str, ...] = (),
         program: tuple[str, ...] = ("-m", "ferryman_cli"),
     ) -> None:
-        """`prefix` is a command that runs the server; `program` is what Python runs as `ferryman`."""
+        """`prefix` is a command that runs the server; `program` is what Python runs as `ferryman`. Nothing is made in
+        the background unless the flags say so: it would be made while other tests run."""
         self.data = data
         self.port = 0
         self.lines: list[str] = []  # everything the processes wrote to stderr (their logs)
         self._flags = flags
-        self._env = {**os.environ, **(env or {})}
+        self._env = {**os.environ, "FERRYMAN_PREVIEWS": "no", **(env or {})}
         self._prefix = prefix
         self._program = program
         self._process: subprocess.Popen[str] | None = None
