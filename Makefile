@@ -65,10 +65,11 @@ clean: ## remove what these targets made here; uploads in ./data and the downloa
 dev-env:
 	@scripts/env dev
 
-# MinIO here and not in the tests: they are timed, and the first time it is built.
+# MinIO and the film here and not in the tests: they are timed, and the first time it is built, and the film downloaded.
 test-tools: dev-env
 	@scripts/tools $(TEST_TOOLS)
 	@scripts/minio >/dev/null
+	@scripts/film
 
 js-packages:
 	@scripts/js-packages

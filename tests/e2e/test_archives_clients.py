@@ -1,5 +1,5 @@
 """Archives of every tool, brought by real clients over a network that breaks to a server that is killed: the frames are
-those of the film, byte for byte, in local files and in MinIO."""
+those of the films, byte for byte, in local files and in MinIO."""
 
 from collections.abc import Iterator, Mapping
 from itertools import cycle, product
@@ -15,7 +15,7 @@ from tests.support.buckets import fresh_bucket
 from tests.support.process import Server, eventually, serving
 from tests.support.proxy import Cut, Proxy
 from tests.support.uploading import assert_whole, id_of
-from tests.zips.film import FRAMES, frames_folder
+from tests.zips.film import film_of, frames_folder
 from tests.zips.producers import PRODUCERS, archive
 
 STORES: Final = ("local", "minio")
@@ -25,6 +25,14 @@ TURNS: Final = PAIRS + 2 * tuple(pair for pair in PAIRS if "Chromium" not in pai
 SHARES: Final = {
     pair: [producer for producer, turn in zip(PRODUCERS, cycle(TURNS), strict=False) if turn == pair] for pair in PAIRS
 }
+# Of the other film's archives, the larger ones, each client brings one.
+OF_TREE: Final = (
+    ("tus-js-client", "minio", "zip-0"),
+    ("tus-js-client in Chromium", "local", "python-store"),
+    ("tuspy", "local", "bsdtar"),
+    ("curl", "minio", "fflate-deflate-6"),
+    ("httpx", "minio", "client-zip-stream"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +60,18 @@ def brought(server: Server, client: str, file: Path, name: str, *, killed: bool)
     return path
 
 
-def listed(server: Server, path: str) -> list[dict[str, Any]]:
-    """The frames that the server tells of an upload, once it is a medium."""
-    url = f"{server.url}/api/uploads/{id_of(path)}/frames?limit={FRAMES + 1}"
+def listed(server: Server, path: str, expected: int) -> list[dict[str, Any]]:
+    """The frames that the server tells of an upload, once it is a medium; one more than expected would show."""
+    url = f"{server.url}/api/uploads/{id_of(path)}/frames?limit={expected + 1}"
     eventually(lambda: httpx.get(url).json()["phase"] == "ready")
     return list(httpx.get(url).json()["frames"])
 
 
-def shown(server: Server, path: str, suffix: str) -> list[bytes]:
-    """Each frame of the medium that an upload has become, as it lies in the archive."""
+def shown(server: Server, path: str, suffix: str, expected: int) -> list[bytes]:
+    """So many frames of the medium that an upload has become, as it lies in the archive."""
     slug = httpx.get(f"{server.url}/api/uploads/{id_of(path)}").json()["processing"]["slug"]
     with httpx.Client(base_url=server.url) as client:
-        answers = [client.get(f"/media/{slug}/frames/{n}.{suffix}") for n in range(FRAMES)]
+        answers = [client.get(f"/media/{slug}/frames/{n}.{suffix}") for n in range(expected)]
     assert {answer.status_code for answer in answers} == {200}
     return [answer.content for answer in answers]
 
@@ -71,16 +79,16 @@ def shown(server: Server, path: str, suffix: str) -> list[bytes]:
 def film(kind: str) -> dict[str, bytes]:
     """The files of the frames, in order, by their names."""
     files = sorted(frames_folder(kind).glob("frames/*"))
-    assert len(files) == FRAMES
+    assert len(files) == film_of(kind).frames
     return {f"frames/{path.name}": path.read_bytes() for path in files}
 
 
 def assert_film(server: Server, path: str, kind: str, suffix: str) -> None:
     """What an upload has become is the film, frame by frame, whoever packed it."""
     frames = film(kind)
-    told = [(each["n"], each["name"].removeprefix("./"), each["size"]) for each in listed(server, path)]
+    told = [(each["n"], each["name"].removeprefix("./"), each["size"]) for each in listed(server, path, len(frames))]
     assert told == [(n, name, len(content)) for n, (name, content) in enumerate(frames.items())]
-    assert shown(server, path, suffix) == list(frames.values())
+    assert shown(server, path, suffix, len(frames)) == list(frames.values())
 
 
 @pytest.mark.parametrize(("client", "store"), PAIRS)
@@ -99,3 +107,12 @@ def test_pictures_arrive_as_they_were_packed(servers: Mapping[str, Server], clie
     producer = SHARES[client, store][1]
     path = brought(servers[store], client, archive(producer, "png"), f"{client} pictures.zip", killed=False)
     assert_film(servers[store], path, "png", "png")
+
+
+@pytest.mark.parametrize(("client", "store", "producer"), OF_TREE)
+def test_what_a_camera_took_arrives_with_all_its_frames(
+    servers: Mapping[str, Server], client: str, store: str, producer: str
+) -> None:
+    """Larger frames do as well, whoever packed and brought them; the second break is the server's end each time."""
+    path = brought(servers[store], client, archive(producer, "rgb565-tree"), f"{client} tree.zip", killed=True)
+    assert_film(servers[store], path, "rgb565-tree", "raw")

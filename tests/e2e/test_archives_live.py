@@ -95,10 +95,10 @@ def test_frames_are_seen_before_the_last_byte(server: Server) -> None:
     with RawClient(server.port) as client:
         client.send(append_head("tus", path, 0, size=len(data)))
         client.send(data[: 12 * MIB])
-        eventually(lambda: bool(uploads_frames(server, path)["count"]))
+        eventually(lambda: uploads_frames(server, path)["count"] > 5)
         seen = uploads_frames(server, path)
         assert seen["provisional"]
-        assert 5 < seen["count"] < FILM_FRAMES
+        assert seen["count"] < FILM_FRAMES
         eventually(lambda: any(each["thumb"] for each in uploads_frames(server, path)["frames"]))
         thumb = next(each["thumb"] for each in uploads_frames(server, path)["frames"] if each["thumb"])
         assert httpx.get(server.url + thumb).content.startswith(b"\xff\xd8\xff")

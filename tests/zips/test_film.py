@@ -1,4 +1,4 @@
-"""The frames: real, as the metadata says, and the same in every kind."""
+"""The frames: real, as the metadata says, and those of one film the same in every kind."""
 
 import json
 import struct
@@ -9,8 +9,7 @@ import av
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from tests.support.archive import FILM, SKIPPED
-from tests.zips.film import FRAME_SIZE, FRAMES, HEIGHT, SUFFIXES, WIDTH, frames_folder, picture
+from tests.zips.film import BUNNY, FRAMES, SUFFIXES, TREE, Film, film_of, frames_folder, picture
 
 
 def files(kind: str) -> list[Path]:
@@ -20,7 +19,7 @@ def files(kind: str) -> list[Path]:
 
 def difference(one: Image.Image, other: Image.Image) -> float:
     """How far the channels of two pictures are apart, on average; of 255."""
-    assert one.size == other.size == (WIDTH, HEIGHT)
+    assert one.size == other.size
     return max(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
 
 
@@ -28,28 +27,39 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 def test_every_kind_has_all_frames(kind: str) -> None:
     """They are numbered from 1; only the raw ones need metadata, and nothing else lies there."""
     folder = frames_folder(kind)
-    expected = {f"frames/frame_{number:05}.{SUFFIXES[kind]}" for number in range(1, FRAMES + 1)}
-    expected |= {"frames"} | ({"metadata.json"} if kind == "rgb565" else set())
+    expected = {f"frames/frame_{number:05}.{SUFFIXES[kind]}" for number in range(1, film_of(kind).frames + 1)}
+    expected |= {"frames"} | ({"metadata.json"} if SUFFIXES[kind] == "rgb565" else set())
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == expected
 
 
-def test_raw_frames_are_what_the_metadata_says() -> None:
+@pytest.mark.parametrize(("kind", "fps"), [("rgb565", 24.0), ("rgb565-tree", 1_000_000 / 66_667)])
+def test_raw_frames_are_what_the_metadata_says(kind: str, fps: float) -> None:
     """Its size in pixels is that of every file in bytes, and the frames move."""
-    told = json.loads((frames_folder() / "metadata.json").read_text())
-    assert (told["width"], told["height"], told["frames"]) == (WIDTH, HEIGHT, FRAMES)
-    assert (told["format"], told["fps"], told["title"]) == ("rgb565le", 24.0, "Big Buck Bunny")
-    contents = [path.read_bytes() for path in files("rgb565")]
-    assert {len(each) for each in contents} == {FRAME_SIZE}
-    assert len(set(contents)) == FRAMES
+    film, told = film_of(kind), json.loads((frames_folder(kind) / "metadata.json").read_text())
+    assert (told["width"], told["height"], told["frames"]) == (film.width, film.height, film.frames)
+    assert (told["format"], told["fps"], told["title"]) == ("rgb565le", fps, film.title)
+    contents = [path.read_bytes() for path in files(kind)]
+    assert {len(each) for each in contents} == {film.width * film.height * 2}
+    assert len(set(contents)) == film.frames
 
 
-def test_raw_frames_are_the_films() -> None:
-    """The first one is the film's after those that are skipped, within what RGB565 can show."""
-    with av.open(str(FILM)) as film:
-        (frame,) = islice(film.decode(video=0), SKIPPED, SKIPPED + 1)
-        pixels = bytes(frame.reformat(width=WIDTH, height=HEIGHT, format="rgb24").planes[0])
-    original = Image.frombytes("RGB", (WIDTH, HEIGHT), pixels)
-    assert difference(picture(files("rgb565")[0].read_bytes()), original) < 8
+@pytest.mark.parametrize(("kind", "film"), [("rgb565", BUNNY), ("rgb565-tree", TREE)])
+def test_raw_frames_are_the_films(kind: str, film: Film) -> None:
+    """The first and the last are the film's after those that are skipped, within what RGB565 can show."""
+    with av.open(str(film.file)) as opened:
+        ends = islice(opened.decode(video=0), film.skipped, film.skipped + film.frames, film.frames - 1)
+        shown = [frame.reformat(width=film.width, height=film.height, format="rgb24") for frame in ends]
+    for raw, frame in zip(files(kind)[:: film.frames - 1], shown, strict=True):
+        pixels = bytes(frame.planes[0])
+        original = Image.frombytes("RGB", (film.width, film.height), pixels)
+        assert difference(picture(raw.read_bytes(), film), original) < 8
+
+
+def test_the_tree_has_the_size_of_its_film() -> None:
+    """Its frames are not scaled: the film has theirs, 320×240."""
+    with av.open(str(TREE.file)) as opened:
+        stream = opened.streams.video[0]
+        assert (stream.width, stream.height) == (TREE.width, TREE.height) == (320, 240)
 
 
 def test_a_png_has_the_bits_of_its_raw_frame() -> None:
@@ -58,7 +68,7 @@ def test_a_png_has_the_bits_of_its_raw_frame() -> None:
         with Image.open(path) as png:
             channels = struct.iter_unpack("3B", png.tobytes())
         pixels = [(red >> 3) << 11 | (green >> 2) << 5 | blue >> 3 for red, green, blue in channels]
-        assert struct.pack(f"<{WIDTH * HEIGHT}H", *pixels) == raw.read_bytes()
+        assert struct.pack(f"<{BUNNY.width * BUNNY.height}H", *pixels) == raw.read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "webp"])

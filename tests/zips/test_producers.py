@@ -12,7 +12,10 @@ from typing import Final
 
 import pytest
 
-from tests.zips.film import FRAMES, frames_folder
+from ferryman_server.media.frame_set import FrameSet
+from ferryman_server.media.looking import look_at
+from ferryman_server.media.zip_index import Limits
+from tests.zips.film import FRAMES, TREE, frames_folder
 from tests.zips.kept import cache
 from tests.zips.producers import DEFLATED64, METHODS, PRODUCERS, Sizes, archive, run
 
@@ -22,6 +25,17 @@ DESCRIPTOR: Final = {0: None, 16: False, 24: True}  # by the bytes between two e
 SATURATED: Final = 0xFFFFFFFF  # the size stands in the zip64 extra field
 ZIP64: Final = 1
 MADE_UP: Final = "META-INF/"  # what jar adds
+PIECE: Final = 100_003  # bytes, of an archive that is walked: frames lie anywhere in it
+OF_TREE: Final = (
+    "zip-0",
+    "zip-6",
+    "7z-5",
+    "bsdtar",
+    "python-store",
+    "python-deflate",
+    "fflate-deflate-6",
+    "client-zip-stream",
+)
 
 
 def sums(folder: Path) -> dict[str, str]:
@@ -144,6 +158,20 @@ def test_what_else_is_particular_is_told(name: str) -> None:
 def test_a_producer_packs_pictures_too(name: str, kind: str, tmp_path: Path) -> None:
     """The archive of another kind holds that kind's files."""
     assert sums_inside(archive(name, kind), PRODUCERS[name].method, tmp_path) == sums(frames_folder(kind))
+
+
+@pytest.mark.parametrize("name", OF_TREE)
+def test_frames_of_a_camera_come_out_of_every_archive_as_they_went_in(name: str) -> None:
+    """Whoever packed them and in which order, the server finds the same frames, byte for byte those of the film."""
+    content = memoryview(archive(name, "rgb565-tree").read_bytes())
+    looked = look_at((content[at : at + PIECE] for at in range(0, len(content), PIECE)), Limits())
+    found = looked.frames
+    assert isinstance(found, FrameSet), looked.refused or found
+    assert (found.format, found.width, found.height) == ("rgb565le", TREE.width, TREE.height)
+    names = [looked.entries[number].name for number in found.frames]
+    film = sums(frames_folder("rgb565-tree"))
+    assert names == sorted(film.keys() - {"metadata.json"})
+    assert [looked.digests[number] for number in found.frames] == [film[each] for each in names]
 
 
 def test_a_new_version_makes_an_archive_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
