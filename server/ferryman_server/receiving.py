@@ -1,6 +1,7 @@
 """Receiving a body into an upload, up to its completion, and what each way of going wrong means for the upload."""
 
 from dataclasses import replace
+from functools import partial
 
 from ferryman_protocol import problems
 from ferryman_protocol.commands import Admission, Content
@@ -69,7 +70,7 @@ class Receiver:
             on_commit=committed,
             settles=self._settles,
             archive=house.indexer.follows(record.upload.id),
-            on_archive=lambda: house.indexer.begun(record, archive=True),
+            on_archive=partial(house.indexer.begun, record, archive=True) if house.indexer.wants(record) else None,
         )
         try:
             with house.metrics.transfers_in_flight.track_inprogress():

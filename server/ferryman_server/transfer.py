@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ferryman_protocol.commands import Admission, Content
 from ferryman_protocol.model import Phase
@@ -62,10 +63,11 @@ class Transfer:
         on_commit: Callable[[Record], Awaitable[None]],
         settles: Settles | None = None,
         archive: bool = False,
-        on_archive: Callable[[], None] = lambda: None,
+        on_archive: Callable[[], None] | None = None,
     ) -> None:
         """`settles`: the store, if an upload may be complete in it before it is published. `archive`: what is there
-        already is the beginning of an archive that somebody reads along; `on_archive` is called when what comes is."""
+        already is the beginning of an archive that somebody reads along; `on_archive` is called when what comes is
+        (None: nobody would read it along)."""
         self.record = record  # as last committed
         self._lease = lease
         self._claim = claim
@@ -210,10 +212,10 @@ class Transfer:
         if self._pace.checkpoint_size is not None:
             self._intake.keep_near(self._pace.checkpoint_size, due)
 
-        def begins() -> None:
-            loop.call_soon_threadsafe(self._on_archive)
-
-        self._intake.read_along(archive=self._archive, on_archive=begins, commit=due)
+        on_archive = self._on_archive
+        if on_archive is not None:
+            begins = partial(loop.call_soon_threadsafe, on_archive)
+            self._intake.read_along(archive=self._archive, on_archive=begins, commit=due)
         self._claim.checkpoint = self.checkpoint
         try:
             return await self._poured(body, self._moved_on, self._intake.conclude)

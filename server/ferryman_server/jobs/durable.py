@@ -31,6 +31,7 @@ Result: TypeAlias = Mapping[str, Any]  # of a step: values that JSON has
 DATABASE: Final = "jobs.db"
 TRIES: Final = 5  # of a step, 1, 2, 4 and 8 seconds apart
 _TAKEN_UP: Final = 1  # times
+_SELDOM: Final = 60.0  # seconds
 _STEPS_VERSION: Final = "1"  # rises when workflows get other steps: what was begun before is begun anew then
 _UNREADABLE: Final = (error.DBOSException, SQLAlchemyError, sqlite3.Error)
 _OVER: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
@@ -82,6 +83,7 @@ class Engine:
             "application_version": _STEPS_VERSION,
             "executor_id": "jobs",
             "enable_otlp": False,
+            "notification_listener_polling_interval_sec": _SELDOM,  # nobody sends any
             "log_level": "ERROR",
         }
         DBOS(config=config)

@@ -55,6 +55,10 @@ class Indexer:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._others: OrderedDict[str, None] = OrderedDict()
 
+    def wants(self, record: Record) -> bool:
+        """Whether this upload is to be indexed if it begins as an archive does."""
+        return _wanted(record)
+
     def follows(self, upload_id: str) -> bool:
         """Whether this upload is being indexed."""
         return upload_id in self._under_way

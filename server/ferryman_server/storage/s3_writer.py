@@ -228,6 +228,7 @@ class S3Writer:
         order, memory = self._order, self._yard.memory
         coming = 0 if order.ends_at is None else order.ends_at - start
         large = self._flows and coming >= LARGE_PART and memory.free >= memory.total // 2
+        large = large and self._yard.taps.get(order.upload_id) is None  # what is kept for readers is memory, too
         least = LARGE_PART if large else LEAST_PART
         try:
             size = part_size(start, self._sender.numbers.next, length=order.length, least=least)
