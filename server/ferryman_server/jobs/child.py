@@ -25,6 +25,7 @@ from ferryman_server.settings import Settings
 log = structlog.get_logger("ferryman.jobs")
 
 MOST_MEMORY: Final = 1 << 30  # bytes of data, threads' stacks included: more is taken for a mistake, or for malice
+_REST: Final = 3.0  # seconds without a request after which it does nothing at all
 _NICE: Final = 10  # sched(7): about a tenth of what a process with 0 gets
 _FIRST_TO_GO: Final = "500"  # proc(5), oom_score_adj: as if it took half of the memory
 
@@ -41,7 +42,12 @@ def main() -> NoReturn:
     threading.Thread(target=_read, args=(requests_in, requests), daemon=True).start()
     engine = Engine(settings)
     while True:
-        answers_out.write(engine.run(requests.get()).to_line())
+        try:
+            request = requests.get(timeout=_REST)
+        except queue.Empty:
+            engine.rest()
+            request = requests.get()
+        answers_out.write(engine.run(request).to_line())
 
 
 def _read(requests_in: BinaryIO, requests: "queue.SimpleQueue[Request]") -> None:

@@ -31,7 +31,6 @@ Result: TypeAlias = Mapping[str, Any]  # of a step: values that JSON has
 DATABASE: Final = "jobs.db"
 TRIES: Final = 5  # of a step, 1, 2, 4 and 8 seconds apart
 _TAKEN_UP: Final = 1  # times
-_SELDOM: Final = 60.0  # seconds
 _STEPS_VERSION: Final = "1"  # rises when workflows get other steps: what was begun before is begun anew then
 _UNREADABLE: Final = (error.DBOSException, SQLAlchemyError, sqlite3.Error)
 _OVER: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
@@ -41,11 +40,18 @@ class Engine:
     """DBOS, with the workflows that there are. One in a process."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open, and take up what an earlier process has left."""
+        """Not open yet."""
         self._settings = settings
+        self._open = False
         self._turn = threading.Lock()  # one step at a time: each may take what memory there is
         self._workflows: Mapping[str, Callable[[str, Mapping[str, Any]], Result]] = {}
-        path = settings.data / DATABASE
+
+    def open(self) -> None:
+        """Take up what an earlier process has left. Idempotent."""
+        if self._open:
+            return
+        self._open = True
+        path = self._settings.data / DATABASE
         try:
             self._launch(path)
         except _UNREADABLE as failure:
@@ -58,8 +64,15 @@ class Engine:
         over = DBOS.list_workflows(status=_OVER, load_input=False, load_output=False)
         DBOS.delete_workflows([workflow.workflow_id for workflow in over])
 
+    def rest(self) -> None:
+        """Nothing is to be done: end what DBOS does all the time, for a hundredth of a processor. Idempotent."""
+        if self._open:
+            DBOS.destroy()
+        self._open = False
+
     def run(self, request: Request) -> Answer:
         """Do what is asked for, or find out what came of it."""
+        self.open()
         workflow = self._workflows.get(request.kind)
         if workflow is None:
             return Answer(failed=f"there are no jobs of the kind {request.kind}")
@@ -83,7 +96,6 @@ class Engine:
             "application_version": _STEPS_VERSION,
             "executor_id": "jobs",
             "enable_otlp": False,
-            "notification_listener_polling_interval_sec": _SELDOM,  # nobody sends any
             "log_level": "ERROR",
         }
         DBOS(config=config)

@@ -135,7 +135,6 @@ class Indexing:
     async def _conclude(self, following: Following) -> None:
         verdict = await in_thread(following.finish, self._fetch) if following.refused is None else None
         if isinstance(verdict, FrameSet):
-            await self._keep(following)
             await self._publish_frames(following, verdict)
         elif isinstance(verdict, NotFrames):
             await self._settle("not-frames", verdict.reason)
@@ -155,8 +154,9 @@ class Indexing:
         if record is None:
             return
         try:
-            with self._stages.timed("publish"):
-                published = await workshop.publish(frames_publication(record, frames), record)
+            with self._stages.timed("publish"):  # in this order, at once: what is asked for together is one commit
+                publishing = workshop.publish(frames_publication(record, frames), record)
+                _, published = await asyncio.gather(self._keep(following), publishing)
         except PublishError as error:
             await self._fail(f"It cannot be published: {error.reason}.")
             return
