@@ -206,16 +206,13 @@ class Transfer:
             return await self._poured(body)
         loop = asyncio.get_running_loop()
 
-        def due() -> None:
-            loop.call_soon_threadsafe(self._fall_due)
-
+        due = partial(_soon, loop, self._fall_due)
         if self._pace.checkpoint_size is not None:
             self._intake.keep_near(self._pace.checkpoint_size, due)
 
         on_archive = self._on_archive
         if on_archive is not None:
-            begins = partial(loop.call_soon_threadsafe, on_archive)
-            self._intake.read_along(archive=self._archive, on_archive=begins, commit=due)
+            self._intake.read_along(archive=self._archive, on_archive=partial(_soon, loop, on_archive), commit=due)
         self._claim.checkpoint = self.checkpoint
         try:
             return await self._poured(body, self._moved_on, self._intake.conclude)
@@ -381,3 +378,8 @@ class Transfer:
         moved = advance(upload, phase, offset=mark.offset, length=length, expires_at=expires_at)
         adoptable = grown or self.record.adoptable
         return replace(self.record, upload=moved, crc64=mark.crc64, adoptable=adoptable, updated_at=now)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Call it on the loop; from any thread."""
+    loop.call_soon_threadsafe(call)
