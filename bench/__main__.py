@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.bucket import Depot
 from bench.errors import CannotMeasure
+from bench.frames_load import SERVER, FramesLoad, FramesOutcome, frames_loads, frames_table, run
 from bench.machine import machine
 from bench.native import cache_folder, program
 from bench.publish import write
@@ -29,6 +30,7 @@ from bench.run import Run
 from bench.scenarios import Scenario, most_bytes, scenarios
 from bench.servers import Missing, Server, chosen
 
+Load = Scenario | FramesLoad
 LEAST_ROUNDS = 5  # of what is published
 
 
@@ -83,33 +85,37 @@ def _positive(text: str) -> int:
 def _run(args: argparse.Namespace) -> int:
     everything = scenarios(args.mib, quick=args.quick)
     loads = [each for each in everything if _matches(each.name, args.scenarios)]
-    if not loads:
-        names = ", ".join(each.name for each in everything)
+    frames = [each for each in frames_loads(quick=args.quick) if _matches(each.name, args.scenarios)]
+    if not loads and not frames:
+        all_loads: list[Load] = [*everything, *frames_loads(quick=args.quick)]
+        names = ", ".join(each.name for each in all_loads)
         raise CannotMeasure(f"no scenario is called {' or '.join(args.scenarios)}; there are: {names}")
     servers, missing = chosen(args.servers, _matches)
     if args.list:
-        _list(loads, servers, missing)
+        _list([*loads, *frames], servers, missing)
         return 0
     if not servers:
         raise CannotMeasure("; ".join(f"{each.name}: {each.why}" for each in missing))
     loads = [each for each in loads if any(each.concerns(server) for server in servers)]
-    if not loads:
+    frames = frames if any(server.name == SERVER for server in servers) else []
+    if not loads and not frames:
         raise CannotMeasure("none of these servers stores where these scenarios ask for it")
-    for name in ("load", "ping"):
+    for name in ("load", "ping") if loads else ():
         program(name)  # a compiler that is missing is told before anything is started
     place = args.dir or cache_folder()
-    _check_room(place, most_bytes(loads))
+    _check_room(place, max([*([most_bytes(loads)] if loads else []), *(each.most_bytes for each in frames)]))
     with tempfile.TemporaryDirectory(prefix="run-", dir=place) as folder, ExitStack() as stack:
-        depot, without = _depot(loads, Path(folder), stack)
+        depot, without = _depot([*loads, *frames], Path(folder), stack)
         if without:
             missing.append(without)
             loads = [each for each in loads if each.into != "minio"]
-        if not loads:
+            frames = [each for each in frames if each.into != "minio"]
+        if not loads and not frames:
             raise CannotMeasure(f"{missing[-1].title}: {missing[-1].why}")
-        return _measure(args, loads, servers, missing, Path(folder), depot)
+        return _measure(args, loads, frames, servers, missing, Path(folder), depot)
 
 
-def _depot(loads: Sequence[Scenario], folder: Path, stack: ExitStack) -> tuple[Depot | None, Missing | None]:
+def _depot(loads: Sequence[Load], folder: Path, stack: ExitStack) -> tuple[Depot | None, Missing | None]:
     """A MinIO for the run, if it needs one; or why there is none."""
     if all(each.into != "minio" for each in loads):
         return None, None
@@ -125,33 +131,42 @@ def _depot(loads: Sequence[Scenario], folder: Path, stack: ExitStack) -> tuple[D
 def _measure(
     args: argparse.Namespace,
     loads: Sequence[Scenario],
+    frames: Sequence[FramesLoad],
     servers: Sequence[Server],
     missing: Sequence[Missing],
     place: Path,
     depot: Depot | None,
 ) -> int:
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    run = Run(day=day, rounds=args.rounds, machine=machine(place), servers=servers, missing=missing)
-    print(heading(run.machine, servers, missing), flush=True)
+    told = Run(day=day, rounds=args.rounds, machine=machine(place), servers=servers, missing=missing)
+    print(heading(told.machine, servers, missing), flush=True)
     outcomes: list[Outcome] = []
+    of_frames: list[FramesOutcome] = []
     for scenario in loads:
         of_it = depot if scenario.into == "minio" else None
         outcomes.append(measure(scenario, servers, args.rounds, place, _say, of_it))
         print(f"\n{outcome_table(outcomes[-1], servers)}", flush=True)
         if args.json:  # what was asked for grows with each scenario
-            write(args.json, run.json(outcomes))
+            write(args.json, told.json(outcomes))
         if args.svg:
-            write(args.svg, run.svg(outcomes))
+            write(args.svg, told.svg(outcomes))
+    for load in frames:
+        ours = next(server for server in servers if server.name == SERVER)
+        of_frames.append(run(load, ours, args.rounds, place, depot if load.into == "minio" else None, _say))
+        print(f"\n{frames_table(of_frames[-1])}", flush=True)
+        if args.json:
+            write(args.json, told.json(outcomes, of_frames))
     if args.publish:  # … the documentation's files change when the run is whole
-        run.publish(outcomes)
+        told.publish(outcomes, of_frames)
     if any(scenario.into == "minio" for scenario in loads):
         print(f"\n{minio_table(outcomes, servers)}")
-    print(f"\n{budgets_table(run.verdicts(outcomes))}")
-    ours = [server.name for server in servers if server.kind == "ours"]
-    return int(any(name in outcome.failures for outcome in outcomes for name in ours))
+    print(f"\n{budgets_table(told.verdicts(outcomes, of_frames))}")
+    names = [server.name for server in servers if server.kind == "ours"]
+    failed = any(name in outcome.failures for outcome in outcomes for name in names)
+    return int(failed or any(outcome.failure for outcome in of_frames))
 
 
-def _list(loads: Sequence[Scenario], servers: Sequence[Server], missing: Sequence[Missing]) -> None:
+def _list(loads: Sequence[Load], servers: Sequence[Server], missing: Sequence[Missing]) -> None:
     for scenario in loads:
         print(f"{scenario.name:17} {scenario.title}")
     print()

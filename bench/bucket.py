@@ -83,6 +83,11 @@ class Depot:
         if self._minio.running:
             self._minio.kill()
 
+    @property
+    def objects(self) -> Path:
+        """Where it keeps objects, and what it notes about them."""
+        return self._folder / "data"
+
     @contextmanager
     def bucket(self, *, keep: bool = False) -> Iterator[Bucket]:
         """A fresh bucket, gone from the disk afterwards; with `keep` it stays. Raises CannotMeasure."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.results import Outcome, spread
+from bench.results import Outcome
+from ferryman_server.benching.spread import spread
 
 OURS: Final = "ferryman"
 OURS_OS: Final = "ferryman-os"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import escape
 
-from bench.results import Outcome, Spread
+from bench.results import Outcome
 from bench.servers import Server
+from ferryman_server.benching.spread import Spread
 
 COLUMNS: Final = 2
 PANEL_WIDTH: Final = 486

@@ -22,6 +22,7 @@ def as_json(
     servers: Sequence[Server],
     missing: Sequence[Missing],
     outcomes: Sequence[Outcome],
+    frames: Mapping[str, Any],
     verdicts: Sequence[Verdict],
 ) -> str:
     """The whole run: every turn's figures, and ratios within rounds. Sizes are bytes unless a name says otherwise."""
@@ -41,6 +42,7 @@ def as_json(
         },
         "missing": {each.name: each.why for each in missing},
         "scenarios": {outcome.scenario.name: _outcome(outcome, servers) for outcome in outcomes},
+        "frames": frames,
         "promises": [dataclasses.asdict(verdict) for verdict in verdicts],
     }
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from bench.budgets import Verdict
-from bench.results import Outcome, Spread
+from bench.results import Outcome
 from bench.scenarios import INTO_MINIO
 from bench.servers import Missing, Server
+from ferryman_server.benching.spread import Spread
 
 DISTURBED: Final = 0.5  # CPU seconds a second that others may use before a reader is told
 

@@ -1,20 +1,11 @@
 """What the turns of a scenario came to: medians, spreads, and ratios round by round."""
 
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.measurement import Measurement
 from bench.scenarios import GIB, Scenario
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A median, and the least and the greatest value."""
-
-    median: float
-    least: float
-    most: float
+from ferryman_server.benching.spread import Spread, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +47,3 @@ class Outcome:
     def cpu_unit(self) -> str:
         """The unit of `cpu_cost`."""
         return {"MB/s": "s/GiB", "uploads/s": "ms each", "HEAD/s": "ms each"}[self.scenario.unit]
-
-
-def spread(values: list[float]) -> Spread | None:
-    """Median, least and most; None of nothing."""
-    return Spread(statistics.median(values), min(values), max(values)) if values else None

@@ -7,6 +7,7 @@ from typing import Final
 
 from bench.budgets import Verdict, judge
 from bench.chart import chart
+from bench.frames_load import SERVER, FramesOutcome, frames_json, frames_verdicts
 from bench.native import HERE
 from bench.publish import as_json, write
 from bench.results import Outcome
@@ -15,6 +16,7 @@ from bench.servers import Missing, Server
 
 DOCS: Final = HERE.parent / "docs" / "topics"
 PUBLISHED: Final[Mapping[Place, str]] = {"disk": "performance", "minio": "performance-minio"}
+FRAMES: Final[Mapping[Place, str]] = {"disk": "performance-frames", "minio": "performance-frames-minio"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,21 +29,23 @@ class Run:
     servers: Sequence[Server]
     missing: Sequence[Missing]
 
-    def verdicts(self, outcomes: Sequence[Outcome]) -> list[Verdict]:
+    def verdicts(self, outcomes: Sequence[Outcome], frames: Sequence[FramesOutcome] = ()) -> list[Verdict]:
         """The promises about these scenarios."""
         titles = {each.name: each.title for each in self.servers} | {each.name: each.title for each in self.missing}
-        return judge({outcome.scenario.name: outcome for outcome in outcomes}, titles)
+        judged = judge({outcome.scenario.name: outcome for outcome in outcomes}, titles)
+        return [*judged, *frames_verdicts(frames)]
 
-    def json(self, outcomes: Sequence[Outcome]) -> str:
+    def json(self, outcomes: Sequence[Outcome], frames: Sequence[FramesOutcome] = ()) -> str:
         """Every figure."""
         return as_json(
             day=self.day,
             rounds=self.rounds,
             machine=self.machine,
-            servers=self._in(outcomes),
+            servers=self._in(outcomes, frames),
             missing=self.missing,
             outcomes=outcomes,
-            verdicts=self.verdicts(outcomes),
+            frames=frames_json(frames),
+            verdicts=self.verdicts(outcomes, frames),
         )
 
     def svg(self, outcomes: Sequence[Outcome]) -> str:
@@ -53,15 +57,19 @@ class Run:
             foot += f"; missing here: {', '.join(each.title for each in self.missing)}"
         return chart(outcomes, self.servers, foot)
 
-    def publish(self, outcomes: Sequence[Outcome], folder: Path = DOCS) -> None:
-        """Write the files of the documentation, those about MinIO apart: a run of one kind leaves the others' alone."""
+    def publish(self, outcomes: Sequence[Outcome], frames: Sequence[FramesOutcome] = (), folder: Path = DOCS) -> None:
+        """Write the files of the documentation, those about MinIO and about frames apart: a run of one kind leaves the
+        others' alone."""
         for place, name in PUBLISHED.items():
             chosen = [outcome for outcome in outcomes if outcome.scenario.into == place]
             if chosen:
                 write(folder / f"{name}.json", self.json(chosen))
                 write(folder / f"{name}.svg", self.svg(chosen))
+        for outcome in frames:
+            write(folder / f"{FRAMES[outcome.load.into]}.json", self.json([], [outcome]))
 
-    def _in(self, outcomes: Sequence[Outcome]) -> list[Server]:
+    def _in(self, outcomes: Sequence[Outcome], frames: Sequence[FramesOutcome]) -> list[Server]:
         """Those that the outcomes speak of."""
         names = {name for outcome in outcomes for name in (*outcome.turns, *outcome.unable)}
+        names |= {SERVER} if frames else set()
         return [server for server in self.servers if server.name in names]

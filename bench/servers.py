@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -67,6 +67,17 @@ def known() -> list[Server | Missing]:
         _floor("floor-each", "C floor, sync before answer", "each", "synced before each answer"),
         _floor("floor-none", "C floor, no syncs", "none", "nothing synced"),
     ]
+
+
+def without_derived(server: Server) -> Server:
+    """The same one of ours, which makes nothing of media in the background."""
+    off = ["--no-previews"]
+    command, into_bucket = server.command, server.into_bucket
+    return replace(
+        server,
+        command=command and (lambda port, data: [*command(port, data), *off]),
+        into_bucket=into_bucket and (lambda port, data, bucket: [*into_bucket(port, data, bucket), *off]),
+    )
 
 
 def _ferryman(name: str, title: str, durability: str, synced: str) -> Server:

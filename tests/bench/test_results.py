@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import Spread, spread
+from ferryman_server.benching.spread import Spread, spread
 from tests.bench.made_up import outcome, scenario, turn
 
 

@@ -22,7 +22,7 @@ INTO_MINIO = outcome(scenario("s3-8mib", into="minio"), ferryman=[1.0], straight
 
 def published(folder: Path, *outcomes: Outcome) -> dict[str, list[str]]:
     """Publish these; each file of figures with the scenarios in it."""
-    RUN.publish(outcomes, folder)
+    RUN.publish(outcomes, folder=folder)
     return {path.name: list(json.loads(path.read_text())["scenarios"]) for path in sorted(folder.glob("*.json"))}
 
 
