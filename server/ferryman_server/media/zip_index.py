@@ -88,6 +88,7 @@ class Coming(NamedTuple):
     method: int
 
 
+_NEXT: Final = "the local header of entry"
 Taster: TypeAlias = Callable[[Coming], Taste | None]
 
 
@@ -114,9 +115,10 @@ class Walker:
         for entry in entries:
             self._names.add(entry.name)
         self._source = Source(at.offset)
-        self._checkpoint = at
+        self._begins = at.offset  # the next entry
+        self._unpacked = at.unpacked
         self._fresh: list[Entry] = []
-        self._inside = "its first local header"  # where the walk is, for people …
+        self._inside: str | LocalHeader = "its first local header"  # where the walk is, for people …
         self._open: str | None = None  # … and the entry it is in
         self._refused: BadArchive | None = None
         self._directory: Directory | None = None
@@ -126,7 +128,7 @@ class Walker:
     @property
     def checkpoint(self) -> Checkpoint:
         """Behind the last whole entry."""
-        return self._checkpoint
+        return Checkpoint(offset=self._begins, entries=len(self._entries), unpacked=self._unpacked)
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -163,7 +165,11 @@ class Walker:
         return self._entries
 
     def _cut_off(self) -> BadArchive:
-        where = f"the archive is cut off: it ends after {self.offset} bytes, in {self._inside}"
+        if isinstance(self._inside, LocalHeader):
+            inside = _data_of(self._open or "", self._inside)
+        else:
+            inside = f"{self._inside} {len(self._entries) + 1}" if self._inside == _NEXT else self._inside
+        where = f"the archive is cut off: it ends after {self.offset} bytes, in {inside}"
         return BadArchive(f"{where}; send the whole of it", entry=self._open)
 
     # -- the walk -----------------------------------------------------------------------------------------------------
@@ -188,17 +194,16 @@ class Walker:
     def _entry(self) -> Reading[None]:
         source, number = self._source, len(self._entries)
         offset, name = source.offset, None
-        self._inside = f"the local header of entry {number + 1}"
+        self._inside = _NEXT
         try:
             if number >= self._limits.entries:
                 raise BadArchive(f"the archive has more than {self._limits.entries} entries (zip_entries)")
             header = LocalHeader.of((yield from source.take(LOCAL_SIZE)))
             texts = yield from source.take(header.name_length + header.extra_length)
             raw, extra = texts[: header.name_length], texts[header.name_length :]
-            name = raw.decode("utf-8" if header.flags & UTF8 else "cp437", "replace")
-            fields = extra_fields(extra)
+            fields = self._fields(raw, extra, header.flags)
             name = self._open = decode_name(raw, header.flags, fields, self._limits.name_length)
-            self._inside = _data_of(name, header)
+            self._inside = header
             self._check_header(header, fields, name)
             entry = yield from self._data(header, fields, number, name, offset)
         except BadArchive as bad:
@@ -206,8 +211,15 @@ class Walker:
         self._open = None
         self._entries.append(entry)
         self._fresh.append(entry)
-        unpacked = self._checkpoint.unpacked + (entry.size if entry.method != STORED else 0)
-        self._checkpoint = Checkpoint(offset=source.offset, entries=number + 1, unpacked=unpacked)
+        self._begins = source.offset
+        self._unpacked += entry.size if entry.method != STORED else 0
+
+    def _fields(self, raw: bytes, extra: bytes, flags: int) -> dict[int, bytes]:
+        try:
+            return extra_fields(extra)
+        except BadArchive as bad:
+            name = raw.decode("utf-8" if flags & UTF8 else "cp437", "replace")
+            raise BadArchive(bad.reason, entry=name) from bad
 
     def _check_header(self, header: LocalHeader, fields: dict[int, bytes], name: str) -> None:
         check_name(name)
@@ -248,7 +260,7 @@ class Walker:
         taste = self._taster(coming)
         if coming.method == STORED:
             return Tally(None, taste)
-        most = min(self._limits.entry_size, self._limits.total_size - self._checkpoint.unpacked)
+        most = min(self._limits.entry_size, self._limits.total_size - self._unpacked)
         if coming.size is not None and coming.size > most:
             raise too_large(most)
         return Tally(most, taste)

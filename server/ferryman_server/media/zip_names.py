@@ -23,7 +23,9 @@ def decode_name(raw: bytes, flags: int, fields: dict[int, bytes], most: int) -> 
         raise BadArchive("it has no name")
     if len(raw) > most:
         raise BadArchive(f"its name has {len(raw)} bytes, and at most {most} are taken (zip_name_length)")
-    if flags & UTF8:
+    if raw.isascii():
+        name = raw.decode("ascii")  # as both encodings have it, in a tenth of the time
+    elif flags & UTF8:
         try:
             name = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -88,10 +90,22 @@ class Names:
         self._files: dict[str, str] = {}  # key → name
         self._folders: dict[str, str] = {}
         self._parents: dict[str, str] = {}  # folders that a name lies in, listed themselves or not
+        self._last: str | None = None  # the folder that the last file lay in
 
     def add(self, name: str) -> None:
         """Take a name in. Raises BadArchive."""
-        parts = [part for part in _key(name).split("/") if part not in ("", ".")]
+        key = _key(name)
+        parent, _, own = key.rpartition("/")
+        if parent == self._last and own not in ("", ".") and self._is_new(key):
+            self._files[key] = name  # of frames, thousands lie in one folder
+        else:
+            self._add(name, key)
+
+    def _is_new(self, key: str) -> bool:
+        return key not in self._files and key not in self._folders and key not in self._parents
+
+    def _add(self, name: str, written: str) -> None:
+        parts = [part for part in written.split("/") if part not in ("", ".")]
         key = "/".join(parts)
         taken = self._folders if name.endswith("/") else self._files
         if key in taken:
@@ -99,6 +113,7 @@ class Names:
         self._check_kind(name, key)
         taken[key] = name
         self._add_parents(name, parts)
+        self._last = written.rpartition("/")[0] if key == written else None
 
     def _check_kind(self, name: str, key: str) -> None:
         others = (self._files,) if name.endswith("/") else (self._folders, self._parents)

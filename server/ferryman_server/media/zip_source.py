@@ -42,7 +42,10 @@ class Source:
 
     def take(self, count: int) -> Reading[bytes]:
         """The next `count` bytes."""
-        taken = yield from self.peek(count)
+        if self._held or len(self._piece) < count:
+            taken = yield from self.peek(count)
+        else:  # mostly: it is asked for some times an entry
+            taken = bytes(self._piece[:count])
         self.skip(count)
         return taken
 
@@ -55,6 +58,8 @@ class Source:
     def skip(self, count: int) -> None:
         """Take so many bytes that are there."""
         self.offset += count
-        held = min(count, len(self._held))
-        self._held = self._held[held:]
-        self._piece = self._piece[count - held :]
+        if self._held:
+            held = min(count, len(self._held))
+            self._held = self._held[held:]
+            count -= held
+        self._piece = self._piece[count:]
