@@ -35,7 +35,7 @@ dev: dev-env ## start Ferryman beside a MinIO: docker-compose.yml without Docker
 	@.venv/bin/python -m dev $(ARGS)
 
 test: lint test-tools ## every check and every test (ARGS="-k name" chooses among the tests)
-	.venv/bin/pytest $(or $(ARGS),-n 4 --dist loadfile --no-loadscope-reorder)
+	.venv/bin/pytest $(or $(ARGS),-n 3 --dist loadfile --no-loadscope-reorder)
 
 soak: dev-env test-tools ## crashes, power cuts and fuzzing, ten minutes each (ARGS="--seed N --steps M": one crash run again)
 	.venv/bin/python -m tests.crash $(ARGS)
