@@ -2,8 +2,8 @@
 before the upload is complete.
 
 A part is kept when it was acknowledged, offered when its row is committed, and freed when it was read. Kept parts are
-taken from the budget in which parts are filled: two an upload, and a quarter of it in all. A part that finds no room is
-freed as ever; whoever reads along has fallen behind then, and reads the rest when the upload is complete.
+taken from the budget in which parts are filled: four an upload, and a quarter of it in all. A part that finds no room
+is freed as ever; whoever reads along has fallen behind then, and reads the rest when the upload is complete.
 """
 
 import threading
@@ -16,7 +16,7 @@ from ferryman_server.storage.s3_books import Part
 from ferryman_server.storage.s3_memory import Memory
 from ferryman_server.storage.s3_run import Run
 
-PARTS: Final = 2  # of one upload
+PARTS: Final = 4  # of one upload: as many of its small parts may be acknowledged at once, and wait for a commit
 SHARE: Final = 4  # the budget's part that all of them may take
 
 
