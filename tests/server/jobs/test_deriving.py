@@ -2,8 +2,7 @@
 
 import io
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from ferryman_server.jobs.opening import Workplace
 from ferryman_server.jobs.worker import Worker
 from ferryman_server.media.derivatives import WAVEFORM, derive_job
 from ferryman_server.settings import Settings
-from tests.server.media_api_rig import Rig, running
+from tests.server.media_api_rig import Rig
 
 
 def sound(samples: int = 4000) -> bytes:
@@ -43,19 +42,6 @@ class Meanwhile(Worker):
         if self._happens is not None:
             await self._happens()
         return answer
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A server whose jobs nobody does but these tests."""
-    return Settings(data=tmp_path / "data", previews=False, durability="os")
-
-
-@pytest.fixture
-async def rig(settings: Settings) -> AsyncIterator[Rig]:
-    """It runs."""
-    async with running(settings) as rig:
-        yield rig
 
 
 def workplace(rig: Rig) -> Workplace:

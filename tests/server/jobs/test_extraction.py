@@ -1,7 +1,6 @@
 """Extracting a film as a job: what the server is told."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,7 @@ from ferryman_server.media.extraction import ExtractionFailed
 from ferryman_server.settings import Settings
 from ferryman_server.state.media import Medium
 from ferryman_server.state.outbox import Job
-from tests.server.media_api_rig import Rig, running
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A server whose jobs nobody does but these tests."""
-    return Settings(data=tmp_path / "data", previews=False, durability="os")
-
-
-@pytest.fixture
-async def rig(settings: Settings) -> AsyncIterator[Rig]:
-    """It runs."""
-    async with running(settings) as rig:
-        yield rig
+from tests.server.media_api_rig import Rig
 
 
 async def film(rig: Rig) -> Medium:
