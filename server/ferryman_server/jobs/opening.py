@@ -20,7 +20,6 @@ from ferryman_server.storage.derived import KeepsDerived
 from ferryman_server.storage.memory import MemoryStore
 
 _PACKAGES: Final = {"dbos": "dbos", "av": "av", "PIL": "pillow"}  # what is imported, and what it is called
-_OF_MEDIA: Final = ("published", "retracted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Workplace:
         return True
 
     def listen(self, event: Event) -> None:
-        """A medium may have left a job in the outbox; subscribe this to the events."""
-        if event.name in _OF_MEDIA:
+        """A medium has left a job in the outbox, if anything is made of media; subscribe this to the events."""
+        if self.derives and event.name == "published":
             self.jobs.wake()
 
 

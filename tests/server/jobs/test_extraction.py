@@ -1,6 +1,7 @@
 """Extracting a film as a job: what the server is told."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,18 @@ from ferryman_server.jobs.worker import Worker
 from ferryman_server.media.extraction import ExtractionFailed
 from ferryman_server.settings import Settings
 from ferryman_server.state.media import Medium
-from ferryman_server.state.outbox import Job
+from ferryman_server.state.outbox import Job, Outbox
+from ferryman_server.state.sqlite import SqliteState
 from tests.server.media_api_rig import Rig
+
+
+@pytest.fixture
+async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
+    """One that the running server does not look into: it would do the jobs itself."""
+    state = SqliteState(tmp_path / "outbox.db", store_id="s")
+    await state.open()
+    yield state.outbox
+    await state.close()
 
 
 async def film(rig: Rig) -> Medium:
@@ -57,10 +68,9 @@ async def test_a_folder_of_somebody_else_is_left_alone(rig: Rig, settings: Setti
     assert (folder / "letter.txt").read_text() == "mine"
 
 
-async def test_who_waits_for_it_is_told(rig: Rig, settings: Settings, tmp_path: Path) -> None:
+async def test_who_waits_for_it_is_told(rig: Rig, settings: Settings, outbox: Outbox, tmp_path: Path) -> None:
     """That it is there, or why not; the job is done with either way."""
-    medium, outbox = await film(rig), rig.house.state.outbox
-    put_in = asyncio.Event()
+    medium, put_in = await film(rig), asyncio.Event()
     jobs, worker = ExtractJobs(outbox, put_in.set), Worker(settings)
 
     async def done(folder: Path, by: Worker) -> None:
@@ -83,10 +93,12 @@ async def test_who_waits_for_it_is_told(rig: Rig, settings: Settings, tmp_path: 
         await done(tmp_path / "other", Worker(settings, command=["false"]))
 
 
-async def test_a_job_that_nobody_waits_for_is_done(rig: Rig, settings: Settings, tmp_path: Path) -> None:
+async def test_a_job_that_nobody_waits_for_is_done(
+    rig: Rig, settings: Settings, outbox: Outbox, tmp_path: Path
+) -> None:
     """An earlier server has left it."""
     medium = await film(rig)
-    jobs, worker = ExtractJobs(rig.house.state.outbox, lambda: None), Worker(settings)
+    jobs, worker = ExtractJobs(outbox, lambda: None), Worker(settings)
     data = f'{{"generation": {medium.generation}, "folder": "{tmp_path / "out"}"}}'
     await jobs.do(Job(EXTRACT, "film", data), worker)
     await worker.stop()
