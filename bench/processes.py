@@ -15,6 +15,7 @@ from typing import Final
 from bench.bucket import Bucket
 from bench.errors import CannotMeasure
 from bench.servers import Server
+from ferryman_server.benching.stopping import stop
 
 START_WITHIN: Final = 60.0  # seconds; a server with a million uploads may look at them first
 STOP_WITHIN: Final = 60.0
@@ -63,7 +64,7 @@ def running(server: Server, data: Path, bucket: Bucket | None = None) -> Iterato
             last = told.read()[-500:].decode(errors="replace").strip()
             raise CannotMeasure(f"{error}; it said: {last}" if last else str(error)) from error
         finally:
-            _stop(process)
+            stop(process, STOP_WITHIN)
 
 
 def _command(server: Server, port: int, data: Path, bucket: Bucket | None) -> list[str]:
@@ -141,12 +142,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.05)
     raise CannotMeasure(f"it took no connection within {START_WITHIN:.0f} s")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -23,6 +23,7 @@ from typing import IO, Final
 from ferryman_server.benching.address import Address
 from ferryman_server.benching.errors import CannotRate
 from ferryman_server.benching.own_prefix import own_prefix
+from ferryman_server.benching.stopping import stop
 from ferryman_server.settings import PREFIX, Settings
 
 START_WITHIN: Final = 60.0  # seconds
@@ -82,7 +83,7 @@ def _serving(settings: Settings, folder: Path, store: str) -> Iterator[Address]:
             with process.stdout:
                 yield _address(process.stdout, process, log)
         finally:
-            _stop(process)
+            stop(process, STOP_WITHIN)
 
 
 def _flags(settings: Settings, data: Path, store: str) -> list[str]:
@@ -107,15 +108,6 @@ def _address(told: IO[bytes], process: subprocess.Popen[bytes], log: IO[bytes]) 
                 raise CannotRate(f"a server of our own did not start; it said: {last or 'nothing'}")
             said += more
     return Address.of(found[1].decode())
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 @contextmanager

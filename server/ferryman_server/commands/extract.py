@@ -9,18 +9,16 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from ferryman_server.backends import Backends, found_backends, opened
+from ferryman_server.backends import found_backends, opened
 from ferryman_server.commands.base import FINE, CannotRun, Command
+from ferryman_server.extraction_beside import extract_beside
 from ferryman_server.humane import printable
 from ferryman_server.media.atomic_folder import FolderRefused
-from ferryman_server.media.extraction import Extraction, ExtractionFailed, entries_of, extracted, target_for
+from ferryman_server.media.extraction import Extraction, ExtractionFailed
 from ferryman_server.settings import Settings, lies_in
-from ferryman_server.settling import recall
 from ferryman_server.state.library import Library
 from ferryman_server.state.media import Medium
 from ferryman_server.state.media_slugs import is_slug
-from ferryman_server.storage.identity import read_store_id
-from ferryman_server.threads import POOL
 
 FORMATS: Final = ("raw", "png", "jpg")
 
@@ -87,22 +85,8 @@ def as_text(done: Extraction) -> str:
 
 async def _extracted(settings: Settings, args: argparse.Namespace) -> Extraction:
     async with opened(found_backends(settings, readonly=True)) as backends:
-        library: Library = backends.state.library
-        medium = await _medium(library, args.slug)
-        extraction = Extraction(
-            store=backends.store,
-            store_id=_store_id(settings, backends),
-            medium=medium,
-            entries=await entries_of(library, medium),
-            folder=args.folder.absolute(),
-            to=target_for(medium, args.format),
-            durable=settings.durability == "disk",
-        )
-        await recall(
-            backends.state, backends.store
-        )  # of a small upload the database alone may know, until it is a file
-        await extracted(extraction, POOL)
-    return extraction
+        medium = await _medium(backends.state.library, args.slug)
+        return await extract_beside(settings, backends, medium, args.folder.absolute(), args.format)
 
 
 async def _medium(library: Library, slug: str) -> Medium:
@@ -110,11 +94,6 @@ async def _medium(library: Library, slug: str) -> Medium:
     if medium is None:
         raise CannotRun(f"there is no medium '{printable(slug)}': /api/media of the running server lists all there are")
     return medium
-
-
-def _store_id(settings: Settings, backends: Backends) -> str:
-    """A local store knows it only when it is open for writing."""
-    return (backends.store.store_id if settings.in_bucket else read_store_id(settings.data)) or ""
 
 
 command = Extract()

@@ -44,7 +44,7 @@ class Engine:
         self._settings = settings
         self._open = False
         self._turn = threading.Lock()  # one step at a time: each may take what memory there is
-        self._workflows: Mapping[str, Callable[[str, Mapping[str, Any]], Result]] = {}
+        self._workflows = self._defined()
 
     def open(self) -> None:
         """Take up what an earlier process has left. Idempotent."""
@@ -99,10 +99,9 @@ class Engine:
             "log_level": "ERROR",
         }
         DBOS(config=config)
-        self._define()
         DBOS.launch()
 
-    def _define(self) -> None:
+    def _defined(self) -> Mapping[str, Callable[[str, Mapping[str, Any]], Result]]:
         """The workflows, each of which takes a key and data, and their steps."""
 
         @DBOS.step(name="facts", retries_allowed=True, max_attempts=TRIES)
@@ -127,7 +126,7 @@ class Engine:
         def extract(slug: str, data: Mapping[str, Any]) -> Result:
             return write_frames(slug, data["generation"], data["folder"])
 
-        self._workflows = {"derive": derive, "extract": extract}
+        return {"derive": derive, "extract": extract}
 
     def _do(self, work: Coroutine[None, None, Result]) -> Result:
         with self._turn:
